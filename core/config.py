@@ -1,0 +1,158 @@
+"""Settings: everything that Adaptary takes from its environment, read once and frozen."""
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+STACK_FILE = "stack.env"
+MINIMUM_SECRET_LENGTH = 32
+
+
+class ConfigError(Exception):
+    """The environment lacks variables or holds wrong ones; the message names every one of them."""
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one process needs to know. Each field is the environment variable of the same name, upper-cased."""
+
+    environment: Environment
+    secret_key: str
+    api_key_pepper: str
+    master_key: bytes
+    pool_ticket_key: str
+    app_database_url: str
+    operator_database_url: str
+    redis_url: str
+    blob_url: str
+    pool_url: str
+    portal_url: str
+    api_url: str
+    state_dir: Path
+    log_level: str
+    seller_name: str
+    max_upload_bytes: int
+    requests_per_minute: int
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment is Environment.PRODUCTION
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Read and check the environment.
+
+        Outside production, what `environ` lacks is filled from `$STATE_DIR/stack.env`, which `make serve`
+        writes, so that a command in another shell finds the running stack.
+
+        Raises ConfigError naming every missing or wrong variable at once.
+        """
+        reader = _Reader(environ)
+        settings = cls(
+            environment=reader.environment,
+            secret_key=reader.secret("SECRET_KEY"),
+            api_key_pepper=reader.secret("API_KEY_PEPPER"),
+            master_key=reader.key("MASTER_KEY"),
+            pool_ticket_key=reader.secret("POOL_TICKET_KEY"),
+            app_database_url=reader.database_url("APP_DATABASE_URL"),
+            operator_database_url=reader.database_url("OPERATOR_DATABASE_URL"),
+            redis_url=reader.required("REDIS_URL"),
+            blob_url=reader.text("BLOB_URL", f"file://{reader.state_dir.absolute()}/blobs"),
+            pool_url=reader.text("POOL_URL", "http://127.0.0.1:8002"),
+            portal_url=reader.text("PORTAL_URL", "http://127.0.0.1:8000"),
+            api_url=reader.text("API_URL", "http://127.0.0.1:8001"),
+            state_dir=reader.state_dir,
+            log_level=reader.text("LOG_LEVEL", "INFO").upper(),
+            seller_name=reader.text("SELLER_NAME", "Adaptary"),
+            max_upload_bytes=reader.positive_int("MAX_UPLOAD_BYTES", 1 << 30),
+            requests_per_minute=reader.positive_int("REQUESTS_PER_MINUTE", 600),
+        )
+        if reader.problems:
+            raise ConfigError("Set these environment variables:\n" + "\n".join(reader.problems))
+        return settings
+
+
+class _Reader:
+    """Reads variables and collects what is wrong with them instead of stopping at the first."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.problems: list[str] = []
+        self._values = dict(environ)
+        self.environment = self._read_environment()
+        self.state_dir = Path(self._values.get("STATE_DIR") or ".adaptary")
+        if self.environment is not Environment.PRODUCTION:
+            self._values = {**read_env_file(self.state_dir / STACK_FILE), **self._values}
+
+    def _read_environment(self) -> Environment:
+        value = self._values.get("ADAPTARY_ENV") or Environment.DEVELOPMENT
+        try:
+            return Environment(value)
+        except ValueError:
+            self.problems.append(f"  ADAPTARY_ENV: {value!r} is none of {', '.join(Environment)}")
+            return Environment.PRODUCTION
+
+    def text(self, name: str, default: str) -> str:
+        return self._values.get(name) or default
+
+    def required(self, name: str) -> str:
+        value = self._values.get(name, "")
+        if not value:
+            self.problems.append(f"  {name}: missing")
+        return value
+
+    def secret(self, name: str) -> str:
+        value = self.required(name)
+        if value and len(value) < MINIMUM_SECRET_LENGTH:
+            self.problems.append(f"  {name}: shorter than {MINIMUM_SECRET_LENGTH} characters")
+        return value
+
+    def key(self, name: str) -> bytes:
+        value = self.required(name)
+        if not value:
+            return b""
+        try:
+            key = base64.b64decode(value, validate=True)
+        except binascii.Error:
+            key = b""
+        if len(key) != 32:
+            self.problems.append(f"  {name}: not 32 bytes in base64")
+        return key
+
+    def database_url(self, name: str) -> str:
+        value = self.required(name)
+        if value and not value.startswith(("postgresql://", "postgresql+psycopg://")):
+            self.problems.append(f"  {name}: not a postgresql:// URL")
+        return value.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    def positive_int(self, name: str, default: int) -> int:
+        value = self.text(name, str(default))
+        if not value.isdecimal() or int(value) == 0:
+            self.problems.append(f"  {name}: {value!r} is not a positive whole number")
+            return default
+        return int(value)
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """The KEY=value lines of `path`; an empty dict where there is no such file."""
+    if not path.is_file():
+        return {}
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+@cache
+def get_settings() -> Settings:
+    """This process's settings, read from its environment at the first call."""
+    return Settings.from_environment()

@@ -1,0 +1,129 @@
+"""The database: engines, and sessions bound to one tenant or, by one named door, to none.
+
+Row-level security does the isolation (migrations/rls.py): the app's role sees only rows whose `tenant_id`
+equals the transaction's `app.tenant_id`, which `tenant_session` sets at the start of every transaction.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import structlog
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.orm import Session, SessionTransaction
+
+from core.config import get_settings
+from core.tenancy import TenantScope
+
+log = structlog.get_logger(__name__)
+
+_SET_TENANT = text("SELECT set_config('app.tenant_id', :tenant_id, true)")
+_SCOPE = "scope"
+_CALLBACKS = "after_commit"
+
+
+def _make_engine(url: str) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=16,
+        max_overflow=48,
+        pool_pre_ping=True,
+        hide_parameters=True,  # a failed statement is logged; the texts and addresses in it are not
+        connect_args={"application_name": "adaptary", "connect_timeout": 10},
+    )
+
+    @event.listens_for(engine, "reset")
+    def reset_settings(connection: Any, _record: Any, _state: Any) -> None:
+        # A setting made per session rather than per transaction outlives its checkout, and would show
+        # the next request another tenant's rows.
+        connection.rollback()
+        connection.autocommit = True
+        connection.execute("RESET ALL")
+        connection.autocommit = False
+
+    return engine
+
+
+@cache
+def app_engine() -> Engine:
+    """The engine of the app's role, which row-level security binds."""
+    return _make_engine(get_settings().app_database_url)
+
+
+@cache
+def operator_engine() -> Engine:
+    """The engine of the operator's role, which sees every tenant."""
+    return _make_engine(get_settings().operator_database_url)
+
+
+def dispose_engines() -> None:
+    """Close every pooled connection, as a process that has just forked must."""
+    for engine in (app_engine, operator_engine):
+        if engine.cache_info().currsize:
+            engine().dispose(close=False)
+            engine.cache_clear()
+
+
+class ScopedSession(Session):
+    """A session whose every transaction is bound to the tenant in its `info`, where it has one."""
+
+    @property
+    def scope(self) -> TenantScope:
+        """The scope fixed at creation. Raises LookupError in an operator session."""
+        scope = self.info.get(_SCOPE)
+        if scope is None:
+            raise LookupError("An operator session has no tenant scope.")
+        return scope
+
+
+@event.listens_for(ScopedSession, "after_begin")
+def _bind_tenant(session: Session, _transaction: SessionTransaction, connection: Any) -> None:
+    scope: TenantScope | None = session.info.get(_SCOPE)
+    if scope is not None:
+        connection.execute(_SET_TENANT, {"tenant_id": str(scope.tenant_id)})
+
+
+@event.listens_for(ScopedSession, "after_commit")
+def _run_callbacks(session: Session) -> None:
+    for callback in session.info.pop(_CALLBACKS, []):
+        try:
+            callback()
+        except Exception:
+            # The transaction stands. What a callback was to start (a queued job), the clock's sweeper starts.
+            log.exception("after_commit_failed")
+
+
+@event.listens_for(ScopedSession, "after_rollback")
+def _drop_callbacks(session: Session) -> None:
+    session.info.pop(_CALLBACKS, None)
+
+
+def after_commit(session: Session, callback: Callable[[], None]) -> None:
+    """Run `callback` once, after `session`'s transaction has committed; never if it rolls back."""
+    session.info.setdefault(_CALLBACKS, []).append(callback)
+
+
+def open_tenant_session(scope: TenantScope) -> ScopedSession:
+    """A session bound to `scope`; the caller closes it. Prefer `tenant_session` where a block will do."""
+    return ScopedSession(app_engine(), expire_on_commit=False, info={_SCOPE: scope})
+
+
+@contextmanager
+def tenant_session(scope: TenantScope) -> Iterator[ScopedSession]:
+    """A session that sees `scope`'s tenant only. Nothing commits by itself: leaving the block rolls back."""
+    with open_tenant_session(scope) as session:
+        yield session
+
+
+@contextmanager
+def operator_session(purpose: str) -> Iterator[ScopedSession]:
+    """The one door across tenants: a session that row-level security does not bind.
+
+    `purpose` says in a few words why this work cannot be done inside one tenant; a test lists every caller.
+    Nothing commits by itself: leaving the block rolls back.
+    """
+    if not purpose:
+        raise ValueError("An operator session needs a purpose.")
+    with ScopedSession(operator_engine(), expire_on_commit=False) as session:
+        yield session

@@ -1,0 +1,31 @@
+"""Every table, for whoever needs the whole schema: the migrations and the tests."""
+
+from core.models import (
+    api_keys,
+    audit,
+    billing,
+    datasets,
+    fine_tune_jobs,
+    models,
+    privacy,
+    staff,
+    tenants,
+    usage,
+    users,
+)
+from core.models.base import Base
+
+__all__ = [
+    "Base",
+    "api_keys",
+    "audit",
+    "billing",
+    "datasets",
+    "fine_tune_jobs",
+    "models",
+    "privacy",
+    "staff",
+    "tenants",
+    "usage",
+    "users",
+]

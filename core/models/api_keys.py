@@ -1,0 +1,27 @@
+"""API keys: what a tenant's apps call the API with."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.models.base import Base, TenantOwned, tenant_foreign_key
+
+
+class ApiKey(TenantOwned, Base):
+    """A key by its digest (core/api_keys.py); `prefix` is what a person recognises it by."""
+
+    __tablename__ = "api_keys"
+
+    name: Mapped[str] = mapped_column(String(80))
+    prefix: Mapped[str] = mapped_column(String(16))
+    digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    created_by_id: Mapped[UUID | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+    @classmethod
+    def constraints(cls) -> tuple[Any, ...]:
+        return (tenant_foreign_key("created_by_id", "users"),)

@@ -1,0 +1,134 @@
+"""Plans with versioned prices, who is on which plan, and invoices."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, Numeric, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.models.base import Base, HasId, StrEnumColumn, TenantOwned, tenant_foreign_key
+
+UNIT_AMOUNT = Numeric(24, 12)
+"""Cents per unit, to twelve decimals of a cent."""
+
+
+class PriceKind(StrEnum):
+    """What a price is for: a usage kind, or the plan's monthly fee."""
+
+    PREDICTION = "prediction"
+    TRAINING = "training"
+    PLATFORM = "platform"
+
+
+class InvoiceStatus(StrEnum):
+    DRAFT = "draft"
+    OPEN = "open"
+    PAID = "paid"
+    VOID = "void"
+
+
+class Plan(Base):
+    """A plan of the operator's catalogue."""
+
+    __tablename__ = "plans"
+
+    code: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80))
+    description: Mapped[str] = mapped_column(String(300))
+    currency: Mapped[str] = mapped_column(String(3))
+    position: Mapped[int]
+
+
+class PlanPrice(HasId, Base):
+    """One version of a price, in force from `effective_from` until the next version's; never altered."""
+
+    __tablename__ = "plan_prices"
+    __table_args__ = (
+        UniqueConstraint("plan_code", "kind", "effective_from"),
+        CheckConstraint("unit_amount >= 0 AND included_quantity >= 0", name="not_negative"),
+    )
+
+    plan_code: Mapped[str] = mapped_column(ForeignKey("plans.code"))
+    kind: Mapped[PriceKind] = mapped_column(StrEnumColumn(PriceKind))
+    unit_amount: Mapped[Decimal] = mapped_column(UNIT_AMOUNT)
+    included_quantity: Mapped[int]
+    effective_from: Mapped[datetime]
+
+
+class Subscription(TenantOwned, Base):
+    """A tenant's plan over a span of time, half-open; `ends_at` is empty while it lasts."""
+
+    __tablename__ = "subscriptions"
+
+    plan_code: Mapped[str] = mapped_column(ForeignKey("plans.code"))
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime | None]
+
+    @classmethod
+    def constraints(cls) -> tuple[Any, ...]:
+        return (UniqueConstraint("tenant_id", "starts_at"),)
+
+
+class Invoice(TenantOwned, Base):
+    """What a tenant owes for one month, UTC, half-open. It gets its number when it leaves DRAFT."""
+
+    __tablename__ = "invoices"
+
+    number: Mapped[str | None] = mapped_column(String(20), unique=True)
+    status: Mapped[InvoiceStatus] = mapped_column(StrEnumColumn(InvoiceStatus))
+    plan_code: Mapped[str] = mapped_column(ForeignKey("plans.code"))
+    currency: Mapped[str] = mapped_column(String(3))
+    period_start: Mapped[datetime]
+    period_end: Mapped[datetime]
+    total_cents: Mapped[int]
+    issued_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+    paid_at: Mapped[datetime | None]
+    payment_reference: Mapped[str | None] = mapped_column(String(120))
+    marked_by: Mapped[str | None] = mapped_column(String(254))
+    note: Mapped[str | None] = mapped_column(Text)
+
+    @classmethod
+    def constraints(cls) -> tuple[Any, ...]:
+        return (
+            UniqueConstraint("tenant_id", "period_start"),
+            CheckConstraint("period_end > period_start", name="period_not_empty"),
+            Index(None, "status", "period_start"),
+        )
+
+
+class InvoiceLine(TenantOwned, Base):
+    """A line of an invoice: `amount_cents` is `billable_quantity` × `unit_amount`, rounded once."""
+
+    __tablename__ = "invoice_lines"
+
+    invoice_id: Mapped[UUID]
+    position: Mapped[int] = mapped_column(Integer)
+    kind: Mapped[PriceKind] = mapped_column(StrEnumColumn(PriceKind))
+    description: Mapped[str] = mapped_column(String(200))
+    quantity: Mapped[int]
+    included_quantity: Mapped[int]
+    billable_quantity: Mapped[int]
+    unit_amount: Mapped[Decimal] = mapped_column(UNIT_AMOUNT)
+    amount_cents: Mapped[int]
+    first_at: Mapped[datetime | None]
+    last_at: Mapped[datetime | None]
+
+    @classmethod
+    def constraints(cls) -> tuple[Any, ...]:
+        return (
+            UniqueConstraint("tenant_id", "invoice_id", "position"),
+            tenant_foreign_key("invoice_id", "invoices", ondelete="CASCADE"),
+        )
+
+
+class InvoiceCounter(Base):
+    """The last invoice number of each year: taken in the invoice's own transaction, so that none is skipped."""
+
+    __tablename__ = "invoice_counters"
+
+    year: Mapped[int] = mapped_column(Integer, primary_key=True)
+    last: Mapped[int] = mapped_column(Integer)

@@ -1,0 +1,54 @@
+"""Usage facts: the ledger. The database lets nobody alter or delete one."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, String, UniqueConstraint, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.models.base import Base, StrEnumColumn, TenantOwned, tenant_foreign_key
+
+
+class UsageKind(StrEnum):
+    """What was used. Both are counted in tokens of the base model's tokenizer."""
+
+    PREDICTION = "prediction"
+    TRAINING = "training"
+
+
+class UsageSource(StrEnum):
+    API = "api"
+    PLAYGROUND = "playground"
+    JOB = "job"
+
+
+class UsageFact(TenantOwned, Base):
+    """One request's or one job's usage, recorded exactly once."""
+
+    __tablename__ = "usage_facts"
+
+    request_id: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[UsageKind] = mapped_column(StrEnumColumn(UsageKind))
+    quantity: Mapped[int]
+    inputs: Mapped[int] = mapped_column(default=1)
+    source: Mapped[UsageSource] = mapped_column(StrEnumColumn(UsageSource))
+    model_id: Mapped[UUID | None]
+    adapter_id: Mapped[UUID | None]
+    api_key_id: Mapped[UUID | None]
+    job_id: Mapped[UUID | None]
+    occurred_at: Mapped[datetime]
+    recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    @classmethod
+    def constraints(cls) -> tuple[Any, ...]:
+        return (
+            UniqueConstraint("tenant_id", "request_id", "kind"),
+            CheckConstraint("quantity >= 0", name="quantity_not_negative"),
+            tenant_foreign_key("model_id", "models"),
+            tenant_foreign_key("adapter_id", "adapters"),
+            tenant_foreign_key("api_key_id", "api_keys"),
+            tenant_foreign_key("job_id", "fine_tune_jobs"),
+            Index(None, "tenant_id", "occurred_at"),
+        )

@@ -1,0 +1,149 @@
+"""Who asks, for which tenant, and what they may do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from uuid import UUID
+
+
+class PermissionDenied(Exception):
+    """The actor lacks a permission; the message names it."""
+
+
+class Permission(StrEnum):
+    """What an actor may do inside one tenant."""
+
+    DATASETS_READ = "datasets:read"
+    DATASETS_WRITE = "datasets:write"
+    JOBS_READ = "jobs:read"
+    JOBS_WRITE = "jobs:write"
+    MODELS_READ = "models:read"
+    MODELS_WRITE = "models:write"
+    PREDICT = "predict"
+    KEYS_READ = "keys:read"
+    KEYS_WRITE = "keys:write"
+    USAGE_READ = "usage:read"
+    INVOICES_READ = "invoices:read"
+    MEMBERS_READ = "members:read"
+    MEMBERS_WRITE = "members:write"
+    PRIVACY_READ = "privacy:read"
+    PRIVACY_WRITE = "privacy:write"
+    AUDIT_READ = "audit:read"
+
+
+class StaffPermission(StrEnum):
+    """What the operator's staff may do across tenants."""
+
+    TENANTS_READ = "tenants:read"
+    TENANTS_WRITE = "tenants:write"
+    PLANS_READ = "plans:read"
+    PLANS_WRITE = "plans:write"
+    QUEUE_READ = "queue:read"
+    POOL_READ = "pool:read"
+    INVOICES_READ = "invoices:read"
+    INVOICES_WRITE = "invoices:write"
+    AUDIT_READ = "audit:read"
+
+
+class Role(StrEnum):
+    """A user's role in their tenant."""
+
+    ADMIN = "admin"
+    DEVELOPER = "developer"
+    FINANCE = "finance"
+    VIEWER = "viewer"
+
+
+class StaffRole(StrEnum):
+    """The role of one of the operator's staff."""
+
+    ADMIN = "admin"
+    FINANCE = "finance"
+
+
+_VIEW = frozenset(
+    {
+        Permission.DATASETS_READ,
+        Permission.JOBS_READ,
+        Permission.MODELS_READ,
+        Permission.MEMBERS_READ,
+        Permission.PRIVACY_READ,
+    }
+)
+_BUILD = frozenset(
+    {
+        Permission.DATASETS_WRITE,
+        Permission.JOBS_WRITE,
+        Permission.MODELS_WRITE,
+        Permission.PREDICT,
+        Permission.KEYS_READ,
+        Permission.KEYS_WRITE,
+        Permission.USAGE_READ,
+    }
+)
+_PAY = frozenset({Permission.USAGE_READ, Permission.INVOICES_READ})
+
+ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
+    {
+        Role.ADMIN: frozenset(Permission),
+        Role.DEVELOPER: _VIEW | _BUILD,
+        Role.FINANCE: _VIEW | _PAY,
+        Role.VIEWER: _VIEW,
+    }
+)
+
+STAFF_ROLE_PERMISSIONS: Mapping[StaffRole, frozenset[StaffPermission]] = MappingProxyType(
+    {
+        StaffRole.ADMIN: frozenset(StaffPermission),
+        StaffRole.FINANCE: frozenset(
+            {
+                StaffPermission.TENANTS_READ,
+                StaffPermission.PLANS_READ,
+                StaffPermission.INVOICES_READ,
+                StaffPermission.INVOICES_WRITE,
+            }
+        ),
+    }
+)
+
+KEY_PERMISSIONS = frozenset({Permission.PREDICT, Permission.MODELS_READ})
+"""What an API key may do."""
+
+
+class ActorKind(StrEnum):
+    USER = "user"
+    API_KEY = "api_key"
+    STAFF = "staff"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something: `label` is what the audit log shows (an e-mail address, a key's name, a process)."""
+
+    kind: ActorKind
+    id: UUID | None
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantScope:
+    """Proof that an actor was admitted to one tenant, with the permissions that they have there."""
+
+    tenant_id: UUID
+    actor: Actor
+    permissions: frozenset[Permission]
+
+    def allows(self, permission: Permission) -> bool:
+        return permission in self.permissions
+
+    def require(self, permission: Permission) -> None:
+        """Raise PermissionDenied unless the actor has `permission`."""
+        if not self.allows(permission):
+            raise PermissionDenied(f"This needs the permission {permission}.")
+
+
+def system_scope(tenant_id: UUID, label: str) -> TenantScope:
+    """The scope of Adaptary's own processes (`label`: worker, clock, …) at work for one tenant."""
+    return TenantScope(tenant_id, Actor(ActorKind.SYSTEM, None, label), frozenset(Permission))
