@@ -44,6 +44,7 @@ class Settings:
     seller_name: str
     max_upload_bytes: int
     requests_per_minute: int
+    trusted_proxies: int
 
     @property
     def is_production(self) -> bool:
@@ -77,6 +78,7 @@ class Settings:
             seller_name=reader.text("SELLER_NAME", "Adaptary"),
             max_upload_bytes=reader.positive_int("MAX_UPLOAD_BYTES", 1 << 30),
             requests_per_minute=reader.positive_int("REQUESTS_PER_MINUTE", 600),
+            trusted_proxies=reader.whole_number("TRUSTED_PROXIES", 0),
         )
         if reader.problems:
             raise ConfigError("Set these environment variables:\n" + "\n".join(reader.problems))
@@ -136,9 +138,12 @@ class _Reader:
         return value.replace("postgresql://", "postgresql+psycopg://", 1)
 
     def positive_int(self, name: str, default: int) -> int:
+        return self.whole_number(name, default, at_least=1)
+
+    def whole_number(self, name: str, default: int, at_least: int = 0) -> int:
         value = self.text(name, str(default))
-        if not value.isdecimal() or int(value) == 0:
-            self.problems.append(f"  {name}: {value!r} is not a positive whole number")
+        if not value.isdecimal() or int(value) < at_least:
+            self.problems.append(f"  {name}: {value!r} is not a whole number from {at_least} on")
             return default
         return int(value)
 

@@ -1,12 +1,22 @@
 """Plans with versioned prices, who is on which plan, and invoices."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, Numeric, String, Text, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    Numeric,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models.base import Base, HasId, StrEnumColumn, TenantOwned, tenant_foreign_key
@@ -87,6 +97,7 @@ class Invoice(TenantOwned, Base):
     issued_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
     paid_at: Mapped[datetime | None]
+    voided_at: Mapped[datetime | None]
     payment_reference: Mapped[str | None] = mapped_column(String(120))
     marked_by: Mapped[str | None] = mapped_column(String(254))
     note: Mapped[str | None] = mapped_column(Text)
@@ -101,21 +112,27 @@ class Invoice(TenantOwned, Base):
 
 
 class InvoiceLine(TenantOwned, Base):
-    """A line of an invoice: `amount_cents` is `billable_quantity` × `unit_amount`, rounded once."""
+    """A line of an invoice: `amount_cents` is `billable_quantity` × `unit_amount`, rounded once.
+
+    `usage_month` is the first day of the month that it charges for: an earlier one than the invoice's where
+    usage became known after its own month was invoiced. `[starts_at, ends_at)` is when the price was in force.
+    """
 
     __tablename__ = "invoice_lines"
 
     invoice_id: Mapped[UUID]
     position: Mapped[int] = mapped_column(Integer)
     kind: Mapped[PriceKind] = mapped_column(StrEnumColumn(PriceKind))
+    price_id: Mapped[UUID] = mapped_column(ForeignKey("plan_prices.id"))
+    usage_month: Mapped[date] = mapped_column(Date)
     description: Mapped[str] = mapped_column(String(200))
     quantity: Mapped[int]
     included_quantity: Mapped[int]
     billable_quantity: Mapped[int]
     unit_amount: Mapped[Decimal] = mapped_column(UNIT_AMOUNT)
     amount_cents: Mapped[int]
-    first_at: Mapped[datetime | None]
-    last_at: Mapped[datetime | None]
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
 
     @classmethod
     def constraints(cls) -> tuple[Any, ...]:
@@ -132,3 +149,13 @@ class InvoiceCounter(Base):
 
     year: Mapped[int] = mapped_column(Integer, primary_key=True)
     last: Mapped[int] = mapped_column(Integer)
+
+
+class ClosedMonth(Base):
+    """A month, by its first day, that is over and invoiced: usage of it that turns up later goes on the next."""
+
+    __tablename__ = "closed_months"
+
+    month: Mapped[date] = mapped_column(Date, primary_key=True)
+    closed_at: Mapped[datetime]
+    closed_by: Mapped[str] = mapped_column(String(254))

@@ -1,0 +1,101 @@
+"""Who may use a route: every view says so with exactly one of these decorators, and the app refuses to start
+with one that does not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar
+
+from flask import Flask, abort, current_app, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from werkzeug.wrappers import Response
+
+from core.tenancy import Permission, StaffPermission
+from portal.identity import SignedInStaff, SignedInUser
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a view demands: nothing (`public`), a signed-in person, or one permission."""
+
+    public: bool = False
+    permission: Permission | None = None
+    staff_permission: StaffPermission | None = None
+
+    def __str__(self) -> str:
+        if self.public:
+            return "public"
+        return f"staff {self.staff_permission}" if self.staff_permission else str(self.permission or "signed in")
+
+
+def public(view: View) -> View:
+    """Anybody may use the view."""
+    view.access = Access(public=True)  # type: ignore[attr-defined]
+    return view
+
+
+def signed_in(view: View) -> View:
+    """A tenant's users and the operator's staff may use the view."""
+    return _guard(view, Access())
+
+
+def allow(permission: Permission) -> Callable[[View], View]:
+    """A tenant's users whose role has `permission` may use the view."""
+    return lambda view: _guard(view, Access(permission=permission))
+
+
+def staff(permission: StaffPermission) -> Callable[[View], View]:
+    """The operator's staff whose role has `permission` may use the view; for tenants it does not exist."""
+    return lambda view: _guard(view, Access(staff_permission=permission))
+
+
+def _guard(view: View, access: Access) -> View:
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
+        refusal = _refusal(access)
+        return refusal if refusal is not None else view(*args, **kwargs)
+
+    guarded.access = access  # type: ignore[attr-defined]
+    return guarded  # type: ignore[return-value]
+
+
+def _refusal(access: Access) -> ResponseReturnValue | None:
+    if not current_user.is_authenticated:
+        return _to_login()
+    person: SignedInUser | SignedInStaff = current_user._get_current_object()
+    if access.staff_permission is not None:
+        # To a tenant the operator's pages do not exist, rather than being forbidden.
+        if not isinstance(person, SignedInStaff):
+            abort(404)
+        if access.staff_permission not in person.permissions:
+            abort(403)
+    if access.permission is not None:
+        if not isinstance(person, SignedInUser):
+            abort(404)
+        if not person.scope.allows(access.permission):
+            abort(403)
+    return None
+
+
+def _to_login() -> ResponseReturnValue:
+    """Send the person to sign in and back; a part of a page has the whole page sent there."""
+    target = request.full_path.rstrip("?") if request.method == "GET" else None
+    if "HX-Request" in request.headers:
+        return Response(status=401, headers={"HX-Redirect": url_for("auth.login")})
+    return redirect(url_for("auth.login", next=target), code=303)
+
+
+def require_stated_access(app: Flask) -> None:
+    """Raise RuntimeError naming every view of `app` that does not say who may use it."""
+    silent = [name for name, view in app.view_functions.items() if not hasattr(view, "access")]
+    if silent:
+        raise RuntimeError(f"Views without a stated access (see portal/access.py): {', '.join(sorted(silent))}")
+
+
+def view_access(endpoint: str) -> Access:
+    """What the current app's view of that name demands."""
+    access: Access = current_app.view_functions[endpoint].access  # type: ignore[attr-defined]
+    return access

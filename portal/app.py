@@ -1,0 +1,98 @@
+"""The portal's Flask app: put together from the views in portal/views, one blueprint per noun."""
+
+import pkgutil
+from importlib import import_module
+from pathlib import Path
+
+from flask import Flask, Response, request
+from flask_login import current_user
+from flask_wtf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+import portal.views
+from core.config import get_settings
+from core.log import configure_logging
+from core.tenancy import Permission, Role, StaffPermission, StaffRole
+from portal import cli, errors, filters, limits, session
+from portal.access import public, require_stated_access
+from portal.identity import login_manager
+
+ROOT = Path(__file__).parent.parent
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+
+
+def create_portal() -> Flask:
+    """The portal as a WSGI app.
+
+    Raises ConfigError where the environment is incomplete, RuntimeError where a view does not say who may use it.
+    """
+    settings = get_settings()
+    configure_logging("web")
+    app = Flask("portal", root_path=str(ROOT), template_folder="templates", static_folder="static")
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        SESSION_COOKIE_NAME="adaptary_session",
+        SESSION_COOKIE_SECURE=settings.portal_url.startswith("https://"),
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SEND_FILE_MAX_AGE_DEFAULT=3600,
+        MAX_CONTENT_LENGTH=1 << 20,  # the upload of a dataset raises it for itself
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a form left open over lunch still works
+    )
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1, x_host=1)  # type: ignore[method-assign]
+    CSRFProtect(app)
+    login_manager.init_app(app)
+    for part in (limits, session, filters, errors, cli):
+        part.init_app(app)
+    _register_views(app)
+    public(app.view_functions["static"])
+    app.context_processor(_template_globals)
+    app.after_request(_secure)
+    require_stated_access(app)
+    return app
+
+
+def _register_views(app: Flask) -> None:
+    """Register the `bp` of every module in portal/views."""
+    for module in pkgutil.walk_packages(portal.views.__path__, "portal.views."):
+        blueprint = getattr(import_module(module.name), "bp", None)
+        if blueprint is not None:
+            app.register_blueprint(blueprint)
+
+
+def _can(permission: Permission | StaffPermission) -> bool:
+    """Whether the signed-in person has `permission`: what decides about links and buttons in templates."""
+    if not current_user.is_authenticated:
+        return False
+    if current_user.is_staff:
+        return permission in current_user.permissions if isinstance(permission, StaffPermission) else False
+    return isinstance(permission, Permission) and current_user.scope.allows(permission)
+
+
+def _template_globals() -> dict[str, object]:
+    return {
+        "can": _can,
+        "Permission": Permission,
+        "StaffPermission": StaffPermission,
+        "Role": Role,
+        "StaffRole": StaffRole,
+        "settings": get_settings(),
+    }
+
+
+def _secure(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("X-Frame-Options", "DENY")
+    if get_settings().portal_url.startswith("https://"):
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+    if request.endpoint != "static":
+        # A tenant's pages are nobody else's: no proxy and no back button after signing out may show them.
+        headers.setdefault("Cache-Control", "no-store")
+    return response

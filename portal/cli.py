@@ -1,0 +1,86 @@
+"""Commands for the operator, under `flask --app wsgi`. They print JSON, for scripts."""
+
+import json
+import secrets
+from typing import Any
+from uuid import UUID
+
+import click
+from flask import Flask
+from flask.cli import AppGroup
+
+from core import api_keys
+from core.db import operator_session, tenant_session
+from core.models.tenants import Tenant
+from core.tenancy import StaffRole, system_scope
+from portal import accounts, clock
+
+tenant_group = AppGroup("tenant", help="Tenants.")
+key_group = AppGroup("key", help="API keys.")
+staff_group = AppGroup("staff", help="The operator's staff.")
+clock_group = AppGroup("clock", help="Periodic jobs.")
+
+
+def init_app(app: Flask) -> None:
+    for group in (tenant_group, key_group, staff_group, clock_group):
+        app.cli.add_command(group)
+
+
+def _print(value: dict[str, Any]) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
+def _password(given: str | None) -> str:
+    return given or secrets.token_urlsafe(12)
+
+
+@tenant_group.command("create")
+@click.argument("name")
+@click.option("--email", required=True, help="The first admin's address.")
+@click.option("--password", help="The first admin's password; made up if left out.")
+def create_tenant(name: str, email: str, password: str | None) -> None:
+    """Make a tenant with its first admin."""
+    plain = _password(password)
+    with operator_session("make a tenant, which does not exist yet") as session:
+        try:
+            tenant, user = accounts.sign_up(session, tenant_name=name, name=name, email=email, password=plain)
+        except accounts.AccountError as error:
+            raise click.ClickException(str(error)) from None
+        session.commit()
+    _print({"tenant_id": str(tenant.id), "name": tenant.name, "email": user.email, "password": plain})
+
+
+@key_group.command("create")
+@click.argument("tenant_id", type=click.UUID)
+@click.option("--name", required=True, help="What the key is for.")
+def create_key(tenant_id: UUID, name: str) -> None:
+    """Make an API key for a tenant. It is printed once and cannot be shown again."""
+    with tenant_session(system_scope(tenant_id, "command line")) as session:
+        if session.get(Tenant, tenant_id) is None:
+            raise click.ClickException(f"There is no tenant {tenant_id}.")
+        key, plain = api_keys.create(session, session.scope, name)
+        session.commit()
+    _print({"key_id": str(key.id), "tenant_id": str(tenant_id), "name": key.name, "key": plain})
+
+
+@staff_group.command("create")
+@click.argument("name")
+@click.option("--email", required=True)
+@click.option("--role", type=click.Choice([role.value for role in StaffRole]), default=StaffRole.ADMIN.value)
+@click.option("--password", help="Made up if left out.")
+def create_staff(name: str, email: str, role: str, password: str | None) -> None:
+    """Add one of the operator's staff."""
+    plain = _password(password)
+    with operator_session("add a member of staff, who belongs to no tenant") as session:
+        try:
+            member = accounts.create_staff(session, email=email, name=name, password=plain, role=StaffRole(role))
+        except accounts.AccountError as error:
+            raise click.ClickException(str(error)) from None
+        session.commit()
+    _print({"staff_id": str(member.id), "email": member.email, "role": member.role, "password": plain})
+
+
+@clock_group.command("run")
+def run_clock() -> None:
+    """Run the periodic jobs until told to stop."""
+    clock.run()

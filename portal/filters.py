@@ -1,0 +1,89 @@
+"""How numbers, times and sizes read in templates."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from flask import Flask
+
+from core.clock import now
+
+_SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£"}
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def money(cents: int | Decimal, currency: str = "EUR") -> str:
+    """Cents as an amount of money: 123456, EUR → €1,234.56."""
+    amount = Decimal(cents) / 100
+    sign = "−" if amount < 0 else ""
+    symbol = _SYMBOLS.get(currency.upper())
+    figure = f"{abs(amount):,.2f}"
+    return f"{sign}{symbol}{figure}" if symbol else f"{sign}{figure} {currency.upper()}"
+
+
+def number(value: float) -> str:
+    """A count with thousands set apart: 1234567 → 1,234,567."""
+    return f"{value:,}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share of one: 0.9542 → 95.4 %."""
+    return f"{share * 100:.{digits}f} %"
+
+
+def date_and_time(at: datetime | None) -> str:
+    """A moment, in UTC: 24 Nov 2026, 09:15 UTC."""
+    return "–" if at is None else f"{at:%-d %b %Y, %H:%M} UTC"
+
+
+def date(at: datetime | None) -> str:
+    return "–" if at is None else f"{at:%-d %b %Y}"
+
+
+def duration(seconds: float | timedelta | None) -> str:
+    """A span in its two largest units: 3725 → 1 h 2 min."""
+    if seconds is None:
+        return "–"
+    left = int(seconds.total_seconds() if isinstance(seconds, timedelta) else seconds)
+    parts = []
+    for unit, size in _UNITS:
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def ago(at: datetime | None) -> str:
+    """How long since `at`: 5 min ago."""
+    if at is None:
+        return "never"
+    seconds = (now() - at).total_seconds()
+    if seconds < 45:
+        return "just now"
+    for unit, size in _UNITS:
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit} ago"
+    return "just now"
+
+
+def filesize(size: int) -> str:
+    """Bytes in the unit that suits: 1536 → 1.5 KB."""
+    value = float(size)
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if value < 1024 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1024
+    raise AssertionError("unreachable")
+
+
+def init_app(app: Flask) -> None:
+    """Give templates the filters."""
+    app.jinja_env.filters.update(
+        money=money,
+        number=number,
+        percent=percent,
+        datetime=date_and_time,
+        date=date,
+        duration=duration,
+        ago=ago,
+        filesize=filesize,
+    )

@@ -1,0 +1,27 @@
+"""What the clock calls: one short function per periodic task, each in a session of its own."""
+
+from billing.close import close_due
+from core.db import operator_session
+from training.data.datasets import requeue_lost
+from training.scheduler import reconcile
+
+
+def reconcile_jobs() -> None:
+    """Give fine-tune jobs whose worker died to another, and ring for those that wait."""
+    with operator_session("find every tenant's fine-tune jobs that lost their worker") as session:
+        reconcile(session)
+        session.commit()
+
+
+def requeue_datasets() -> None:
+    """Start again the dataset checks and imports whose worker died."""
+    with operator_session("find every tenant's datasets that lost their worker") as session:
+        requeue_lost(session)
+        session.commit()
+
+
+def close_month() -> None:
+    """Make the invoices of months that have ended."""
+    with operator_session("invoice every tenant") as session:
+        close_due(session)
+        session.commit()

@@ -1,0 +1,131 @@
+"""Signing up, in and out, and accepting an invite."""
+
+from urllib.parse import urlsplit
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user, login_user, logout_user
+
+from core.clock import now
+from core.db import operator_session
+from core.models.tenants import Tenant
+from core.models.users import User
+from portal import accounts
+from portal.access import public, signed_in
+from portal.forms import errors
+from portal.forms.auth import AcceptInviteForm, LoginForm, SignUpForm
+from portal.identity import SignedInStaff, SignedInUser
+from portal.limits import limiter
+
+bp = Blueprint("auth", __name__)
+
+
+def _address_tried() -> str:
+    return "email:" + request.form.get("email", "").strip().lower()[:254]
+
+
+@bp.route("/signup", methods=["GET", "POST"])
+@public
+@limiter.limit("20 per hour", methods=["POST"])
+def signup() -> ResponseReturnValue:
+    if current_user.is_authenticated:
+        return redirect(url_for("dashboard.show"))
+    form = SignUpForm()
+    if form.validate_on_submit():
+        with operator_session("make a tenant, which does not exist yet") as db:
+            try:
+                tenant, user = accounts.sign_up(
+                    db,
+                    tenant_name=form.tenant_name.data,
+                    name=form.name.data,
+                    email=form.email.data,
+                    password=form.password.data,
+                )
+                db.commit()
+            except accounts.AccountError as error:
+                errors.show(form, error)
+            else:
+                _start_session(SignedInUser(user, tenant))
+                return redirect(url_for("dashboard.show"), code=303)
+    return render_template("auth/signup.html", form=form), 422 if form.is_submitted() else 200
+
+
+@bp.route("/login", methods=["GET", "POST"])
+@public
+@limiter.limit("100 per hour", methods=["POST"])
+@limiter.limit("10 per 5 minutes", key_func=_address_tried, methods=["POST"])
+def login() -> ResponseReturnValue:
+    if current_user.is_authenticated:
+        return redirect(_home(current_user))
+    form = LoginForm(next=request.args.get("next", ""))
+    if form.validate_on_submit():
+        with operator_session("find who signs in, whose tenant is not known yet") as db:
+            person = accounts.find_user(db, form.email.data, form.password.data)
+            if person is not None:
+                accounts.note_login(person, now())
+                identity = (
+                    SignedInUser(person, db.get_one(Tenant, person.tenant_id))
+                    if isinstance(person, User)
+                    else SignedInStaff(person)
+                )
+                db.commit()
+                _start_session(identity)
+                return redirect(_local(form.next.data) or _home(identity), code=303)
+        form.form_errors.append("The e-mail address or the password is wrong.")
+    return render_template("auth/login.html", form=form), 422 if form.is_submitted() else 200
+
+
+@bp.post("/logout")
+@signed_in
+def logout() -> ResponseReturnValue:
+    logout_user()
+    session.clear()
+    flash("You are signed out.", "info")
+    return redirect(url_for("auth.login"), code=303)
+
+
+@bp.route("/invites/<token>", methods=["GET", "POST"])
+@public
+@limiter.limit("60 per hour")
+def accept_invite(token: str) -> ResponseReturnValue:
+    form = AcceptInviteForm()
+    with operator_session("find the tenant that an invite's link belongs to") as db:
+        invite = accounts.find_invite(db, token)
+        if invite is None:
+            abort(404)
+        tenant = db.get_one(Tenant, invite.tenant_id)
+        if form.validate_on_submit():
+            try:
+                user = accounts.accept_invite(db, invite, name=form.name.data, password=form.password.data)
+                db.commit()
+            except accounts.AccountError as error:
+                errors.show(form, error)
+            else:
+                _start_session(SignedInUser(user, tenant))
+                return redirect(url_for("dashboard.show"), code=303)
+        page = render_template("auth/invite.html", form=form, invite=invite, tenant=tenant)
+    return page, 422 if form.is_submitted() else 200
+
+
+@bp.get("/terms")
+@public
+def terms() -> ResponseReturnValue:
+    return render_template("auth/terms.html", version=accounts.TERMS_VERSION)
+
+
+def _start_session(identity: SignedInUser | SignedInStaff) -> None:
+    # A session that an attacker planted before the sign-in must not become the signed-in one.
+    session.clear()
+    login_user(identity)
+
+
+def _home(identity: SignedInUser | SignedInStaff) -> str:
+    return url_for("operator_tenants.index") if identity.is_staff else url_for("dashboard.show")
+
+
+def _local(target: str | None) -> str | None:
+    """`target` if it is a path on this portal, so that a link to the sign-in page cannot send people elsewhere."""
+    if not target or not target.startswith("/") or target.startswith(("//", "/\\")):
+        return None
+    parts = urlsplit(target)
+    return None if parts.scheme or parts.netloc else target

@@ -1,0 +1,69 @@
+"""Settings: read once, complete or refused."""
+
+import base64
+
+import pytest
+
+from core.config import ConfigError, Environment, Settings, read_env_file
+
+COMPLETE = {
+    "ADAPTARY_ENV": "production",
+    "SECRET_KEY": "s" * 32,
+    "API_KEY_PEPPER": "p" * 32,
+    "MASTER_KEY": base64.b64encode(b"k" * 32).decode(),
+    "POOL_TICKET_KEY": "t" * 32,
+    "APP_DATABASE_URL": "postgresql://adaptary_app:x@db/adaptary",
+    "OPERATOR_DATABASE_URL": "postgresql://adaptary_operator:x@db/adaptary",
+    "REDIS_URL": "redis://redis/0",
+}
+
+
+def test_a_complete_environment_is_read():
+    settings = Settings.from_environment(COMPLETE)
+    assert settings.is_production
+    assert settings.master_key == b"k" * 32
+    assert settings.app_database_url.startswith("postgresql+psycopg://")
+
+
+def test_production_names_every_missing_variable_at_once():
+    with pytest.raises(ConfigError) as error:
+        Settings.from_environment({"ADAPTARY_ENV": "production"})
+    for name in COMPLETE.keys() - {"ADAPTARY_ENV"}:
+        assert name in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SECRET_KEY", "short"),
+        ("MASTER_KEY", "not base64!"),
+        ("MASTER_KEY", base64.b64encode(b"short").decode()),
+        ("APP_DATABASE_URL", "mysql://x"),
+        ("MAX_UPLOAD_BYTES", "a lot"),
+        ("ADAPTARY_ENV", "prod"),
+    ],
+)
+def test_a_wrong_value_is_named_but_a_secret_not_shown(name, value):
+    with pytest.raises(ConfigError) as error:
+        Settings.from_environment({**COMPLETE, name: value})
+    assert name in str(error.value)
+    if name in ("SECRET_KEY", "MASTER_KEY"):
+        assert value not in str(error.value)
+
+
+def test_production_ignores_the_stack_file(tmp_path):
+    (tmp_path / "stack.env").write_text("SECRET_KEY=" + "x" * 40 + "\n")
+    environment = {**COMPLETE, "STATE_DIR": str(tmp_path)}
+    del environment["SECRET_KEY"]
+    with pytest.raises(ConfigError):
+        Settings.from_environment(environment)
+    development = Settings.from_environment({**environment, "ADAPTARY_ENV": "development"})
+    assert development.environment is Environment.DEVELOPMENT
+    assert development.secret_key == "x" * 40
+
+
+def test_the_environment_wins_over_the_stack_file(tmp_path):
+    (tmp_path / "stack.env").write_text("# comment\n\nREDIS_URL=redis://file/0\n")
+    settings = Settings.from_environment({**COMPLETE, "ADAPTARY_ENV": "test", "STATE_DIR": str(tmp_path)})
+    assert settings.redis_url == "redis://redis/0"
+    assert read_env_file(tmp_path / "stack.env") == {"REDIS_URL": "redis://file/0"}

@@ -1,0 +1,58 @@
+"""Sessions: what happens around a commit."""
+
+import pytest
+
+from core.db import after_commit, operator_session, tenant_session
+from core.models.datasets import Dataset
+from core.tenancy import system_scope
+
+
+@pytest.fixture
+def session(make_tenant):
+    with tenant_session(system_scope(make_tenant().id, "test")) as session:
+        yield session
+
+
+def add_dataset(session):
+    session.add(Dataset(tenant_id=session.scope.tenant_id, name="a"))
+
+
+def test_a_callback_runs_once_and_only_after_the_commit(session):
+    calls = []
+    add_dataset(session)
+    after_commit(session, lambda: calls.append(1))
+    session.flush()
+    assert calls == []
+    session.commit()
+    assert calls == [1]
+    session.commit()
+    assert calls == [1]
+
+
+def test_a_callback_of_a_rolled_back_transaction_never_runs(session):
+    calls = []
+    add_dataset(session)
+    after_commit(session, lambda: calls.append(1))
+    session.flush()
+    session.rollback()
+    session.commit()
+    assert calls == []
+
+
+def test_a_failing_callback_does_not_undo_the_commit(session):
+    def fail():
+        raise RuntimeError("the queue is down")
+
+    add_dataset(session)
+    after_commit(session, fail)
+    session.commit()
+    session.rollback()
+    assert session.query(Dataset).count() == 1
+
+
+@pytest.mark.usefixtures("services")
+def test_an_operator_session_has_no_scope_and_needs_a_purpose():
+    with operator_session("test") as session, pytest.raises(LookupError):
+        _ = session.scope
+    with pytest.raises(ValueError, match="purpose"), operator_session(""):
+        pass

@@ -1,0 +1,142 @@
+"""The fences between tenants, checked against the live database's own catalogue."""
+
+import pytest
+from sqlalchemy import inspect, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from core.api_keys import create
+from core.clock import now
+from core.db import app_engine, operator_session, tenant_session
+from core.models.all import Base
+from core.models.api_keys import ApiKey
+from core.models.base import TenantOwned
+from core.models.datasets import Dataset, DatasetVersion
+from core.models.usage import UsageFact, UsageKind, UsageSource
+from core.tenancy import system_scope
+
+TENANT_OWNED = sorted(
+    mapper.class_.__tablename__ for mapper in Base.registry.mappers if issubclass(mapper.class_, TenantOwned)
+)
+
+
+@pytest.fixture
+def two_tenants(make_tenant):
+    tenants = make_tenant(), make_tenant()
+    for tenant in tenants:
+        with tenant_session(system_scope(tenant.id, "test")) as session:
+            create(session, session.scope, "test")
+            session.commit()
+    return tenants
+
+
+@pytest.mark.usefixtures("services")
+@pytest.mark.parametrize("table", [*TENANT_OWNED, "tenants"])
+def test_row_level_security_is_forced_and_the_app_owns_nothing(table):
+    with app_engine().connect() as connection:
+        row = connection.execute(
+            text(
+                "SELECT relrowsecurity, relforcerowsecurity, pg_get_userbyid(relowner) AS owner, "
+                "(SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) AS policies "
+                "FROM pg_class c WHERE oid = to_regclass(:table)"
+            ),
+            {"table": table},
+        ).one()
+    assert row.relrowsecurity
+    assert row.relforcerowsecurity
+    assert row.policies == 1
+    assert row.owner not in ("adaptary_app", "adaptary_operator")
+
+
+@pytest.mark.usefixtures("services")
+def test_the_apps_role_cannot_bypass():
+    with app_engine().connect() as connection:
+        row = connection.execute(
+            text("SELECT rolsuper, rolbypassrls, rolcreaterole FROM pg_roles WHERE rolname = current_user")
+        ).one()
+    assert not any(row)
+
+
+@pytest.mark.usefixtures("services")
+def test_every_table_with_a_tenant_is_known_to_be_tenant_owned():
+    inspector = inspect(app_engine())
+    with_tenant = {
+        table for table in inspector.get_table_names() if "tenant_id" in {c["name"] for c in inspector.get_columns(table)}
+    }
+    assert with_tenant == set(TENANT_OWNED)
+
+
+@pytest.mark.usefixtures("services")
+@pytest.mark.parametrize("table", TENANT_OWNED)
+def test_references_between_tenant_owned_rows_include_the_tenant(table):
+    for key in inspect(app_engine()).get_foreign_keys(table):
+        if key["referred_table"] in TENANT_OWNED:
+            assert "tenant_id" in key["constrained_columns"], key["name"]
+
+
+def test_a_tenant_sees_its_own_rows_only(two_tenants):
+    for tenant in two_tenants:
+        with tenant_session(system_scope(tenant.id, "test")) as session:
+            assert {key.tenant_id for key in session.scalars(select(ApiKey))} == {tenant.id}
+
+
+def test_with_no_tenant_set_nothing_is_visible(two_tenants):
+    with app_engine().connect() as connection:
+        for table in [*TENANT_OWNED, "tenants"]:
+            if connection.scalar(text("SELECT has_table_privilege(:table, 'SELECT')"), {"table": table}):
+                assert connection.scalar(text(f"SELECT count(*) FROM {table}")) == 0, table
+
+
+def test_a_setting_of_one_session_does_not_reach_the_next(two_tenants):
+    with app_engine().connect() as connection:
+        connection.execute(text("SELECT set_config('app.tenant_id', :id, false)"), {"id": str(two_tenants[0].id)})
+        connection.commit()
+        process = connection.scalar(text("SELECT pg_backend_pid()"))
+        assert connection.scalar(text("SELECT count(*) FROM api_keys")) == 1
+    with app_engine().connect() as connection:
+        assert connection.scalar(text("SELECT pg_backend_pid()")) == process
+        assert connection.scalar(text("SELECT count(*) FROM api_keys")) == 0
+
+
+def test_writing_a_row_of_another_tenant_is_refused(two_tenants):
+    mine, other = two_tenants
+    with tenant_session(system_scope(mine.id, "test")) as session:
+        session.add(Dataset(tenant_id=other.id, name="not mine"))
+        with pytest.raises(DBAPIError, match="row-level security"):
+            session.flush()
+
+
+def test_a_reference_into_another_tenant_is_refused(two_tenants):
+    mine, other = two_tenants
+    with tenant_session(system_scope(other.id, "test")) as session:
+        theirs = Dataset(tenant_id=other.id, name="theirs")
+        session.add(theirs)
+        session.commit()
+    with tenant_session(system_scope(mine.id, "test")) as session:
+        session.add(
+            DatasetVersion(
+                tenant_id=mine.id, dataset_id=theirs.id, number=1, filename="x", format="csv", size_bytes=1
+            )
+        )
+        with pytest.raises(IntegrityError, match="fk_dataset_versions"):
+            session.flush()
+
+
+def test_nobody_alters_or_deletes_a_usage_fact(two_tenants):
+    tenant = two_tenants[0]
+    with tenant_session(system_scope(tenant.id, "test")) as session:
+        session.add(
+            UsageFact(
+                tenant_id=tenant.id,
+                request_id="r",
+                kind=UsageKind.PREDICTION,
+                quantity=1,
+                source=UsageSource.API,
+                occurred_at=now(),
+            )
+        )
+        session.commit()
+    for statement in ("UPDATE usage_facts SET quantity = 2", "DELETE FROM usage_facts"):
+        with tenant_session(system_scope(tenant.id, "test")) as session, pytest.raises(DBAPIError, match="denied"):
+            session.execute(text(statement))
+        with operator_session("test") as session, pytest.raises(DBAPIError, match="denied"):
+            session.execute(text(statement))

@@ -1,0 +1,34 @@
+"""Work across tenants goes through `operator_session` alone, and every caller is listed here with its reason.
+
+A new caller is a decision about isolation: add it only when the work cannot be done inside one tenant.
+"""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("core", "billing", "training", "inference", "portal")
+
+
+def callers() -> set[str]:
+    found = set()
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
+                if name in ("operator_session", "operator_engine"):
+                    found.add(path.relative_to(ROOT).as_posix())
+    return found
+
+
+EXPECTED = {
+    "core/db.py",
+    "portal/cli.py",
+    "portal/identity.py",
+    "portal/periodic.py",
+    "portal/views/auth.py",
+}
+
+
+def test_every_caller_of_the_operators_door_is_listed():
+    assert callers() == EXPECTED

@@ -1,0 +1,43 @@
+"""The WSGI apps: `wsgi:portal`, `wsgi:api`, and `wsgi:app` with both, for development and one small server.
+
+Each is made when it is first asked for, so that a process holds only the one it serves.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flask import Flask
+
+
+def _make_portal() -> Flask:
+    from portal.app import create_portal
+
+    return create_portal()
+
+
+def _make_api() -> Flask:
+    from inference.gateway.app import create_api
+
+    return create_api()
+
+
+def _make_app() -> Flask:
+    portal, api = _make_portal(), _make_api()
+    serve_page = portal.wsgi_app
+
+    def dispatch(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        serve = api.wsgi_app if environ["PATH_INFO"].startswith("/v1/") else serve_page
+        return serve(environ, start_response)
+
+    portal.wsgi_app = dispatch  # type: ignore[method-assign,assignment]
+    return portal
+
+
+_MAKERS = {"portal": _make_portal, "api": _make_api, "app": _make_app}
+
+
+def __getattr__(name: str) -> Flask:
+    if name not in _MAKERS:
+        raise AttributeError(name)
+    made = globals()[name] = _MAKERS[name]()
+    return made
