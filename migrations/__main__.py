@@ -1,27 +1,36 @@
-"""`python -m migrations`: make the roles and bring the database to the newest schema. Safe to repeat."""
+"""`python -m migrations`: make the roles, bring the database to the newest schema, and add the plans it lacks.
+
+Safe to repeat.
+"""
 
 import sys
+from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
 
+from billing.plans import ensure_plans
 from core.config import ConfigError
 from migrations.roles import ensure_roles, owner_url
 
 
 def migrate() -> None:
-    """Make or update the roles, then upgrade to the newest revision.
+    """Make or update the roles, upgrade to the newest revision, and add the plans of the first catalogue.
 
     Raises ConfigError where DATABASE_URL, APP_DATABASE_URL or OPERATOR_DATABASE_URL is missing.
     """
     engine = create_engine(owner_url())
     with engine.begin() as connection:
         ensure_roles(connection)
-    engine.dispose()
     config = Config()
-    config.set_main_option("script_location", "migrations")
+    config.set_main_option("script_location", str(Path(__file__).parent))
     command.upgrade(config, "head")
+    with Session(engine) as session:
+        ensure_plans(session)
+        session.commit()
+    engine.dispose()
 
 
 if __name__ == "__main__":

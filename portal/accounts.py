@@ -9,7 +9,7 @@ from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from billing.plans import DEFAULT_PLAN, subscribe
+from billing.plans import DEFAULT_PLAN_CODE, subscribe
 from core import audit
 from core.clock import now
 from core.config import get_settings
@@ -67,7 +67,7 @@ def sign_up(session: Session, *, tenant_name: str, name: str, email: str, passwo
     session.add(tenant)
     session.flush()
     user = _add_user(session, tenant_id, user_name, address, password, Role.ADMIN)
-    subscribe(session, tenant_id, DEFAULT_PLAN, at=now())
+    subscribe(session, tenant_id, DEFAULT_PLAN_CODE, at=now())
     audit.record(session, _scope_of(user), "tenant.signed_up", tenant, {"terms_version": TERMS_VERSION})
     return tenant, user
 

@@ -11,8 +11,8 @@ _SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£"}
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
-def money(cents: int | Decimal, currency: str = "EUR") -> str:
-    """Cents as an amount of money: 123456, EUR → €1,234.56."""
+def money(cents: int | Decimal, currency: str = "USD") -> str:
+    """Cents as an amount of money: 123456 → $1,234.56."""
     amount = Decimal(cents) / 100
     sign = "−" if amount < 0 else ""
     symbol = _SYMBOLS.get(currency.upper())

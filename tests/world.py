@@ -1,0 +1,134 @@
+"""One tenant with one of everything, for tests that must meet every kind of object."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from billing.periods import Month
+from core import api_keys
+from core.catalogue import DEFAULT_BASE_MODEL, get_base_model
+from core.clock import now
+from core.db import operator_session
+from core.models.billing import Invoice, InvoiceStatus
+from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
+from core.models.fine_tune_jobs import FineTuneJob, JobStatus, Method
+from core.models.models import Adapter, Model
+from core.models.users import Invite, User
+from core.passwords import hash_password
+from core.tenancy import Role, TenantScope
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass(frozen=True)
+class World:
+    """A tenant's objects: `arguments` by the names that routes give their ids, and a plain API key."""
+
+    scope: TenantScope
+    arguments: dict[str, object]
+    key: str
+    model_name: str
+
+
+def build_world(scope: TenantScope) -> World:
+    """Put one of everything into `scope`'s tenant."""
+    tenant_id = scope.tenant_id
+    base = get_base_model(DEFAULT_BASE_MODEL)
+
+    def owned(cls, **values):
+        row = cls(tenant_id=tenant_id, id=uuid4(), **values)
+        session.add(row)
+        session.flush()
+        return row
+
+    with operator_session("test") as session:
+        user = owned(
+            User,
+            email=f"{uuid4()}@example.com",
+            name="Grace",
+            password_hash=hash_password(PASSWORD),
+            role=Role.VIEWER,
+        )
+        invite = owned(
+            Invite,
+            email="invited@example.com",
+            role=Role.VIEWER,
+            token_digest=uuid4().bytes,
+            expires_at=now() + timedelta(days=1),
+        )
+        key, plain = api_keys.create(session, scope, "test")
+        dataset = owned(Dataset, name="Messages")
+        version = owned(
+            DatasetVersion,
+            dataset_id=dataset.id,
+            number=1,
+            status=DatasetStatus.READY,
+            filename="messages.csv",
+            format="csv",
+            size_bytes=100,
+            mapping={"text": "text", "label": "label"},
+            columns=["text", "label"],
+            digest="0" * 64,
+            blob=f"datasets/{uuid4()}/rows.jsonl",
+            rows=20,
+            labels=["a", "b"],
+            split_counts={"train": 16, "validation": 2, "test": 2},
+            progress=1.0,
+            ready_at=now(),
+        )
+        model = owned(Model, name="messages", base_model=base.id)
+        job = owned(
+            FineTuneJob,
+            model_id=model.id,
+            dataset_version_id=version.id,
+            base_model=base.id,
+            method=Method.LORA,
+            settings={},
+            seed=0,
+            status=JobStatus.FAILED,
+            error="The worker stopped.",
+        )
+        adapter = owned(
+            Adapter,
+            model_id=model.id,
+            job_id=job.id,
+            version=1,
+            digest="0" * 64,
+            blob=f"adapters/{uuid4()}.safetensors",
+            size_bytes=100,
+            base_model=base.id,
+            base_digest=base.sha256,
+            method=Method.LORA,
+            rank=8,
+            labels=["a", "b"],
+            evaluation={},
+            lineage={},
+            promotable=False,
+        )
+        period = Month.containing(now())
+        invoice = owned(
+            Invoice,
+            number=f"T-{uuid4().hex[:12]}",
+            status=InvoiceStatus.OPEN,
+            plan_code="trial",
+            currency="USD",
+            period_start=period.start,
+            period_end=period.end,
+            total_cents=0,
+            issued_at=now(),
+            due_at=now(),
+        )
+        session.commit()
+    ids: dict[str, UUID] = {
+        "user_id": user.id,
+        "invite_id": invite.id,
+        "key_id": key.id,
+        "dataset_id": dataset.id,
+        "version_id": version.id,
+        "model_id": model.id,
+        "job_id": job.id,
+        "adapter_id": adapter.id,
+        "invoice_id": invoice.id,
+        "tenant_id": tenant_id,
+    }
+    return World(scope, ids, plain, model.name)
