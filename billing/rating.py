@@ -134,7 +134,7 @@ def rate_spans(
 
 
 def rate_platform_fee(month: Month, spans: Sequence[Span]) -> list[Line]:
-    """The month's fee, by days: a UTC day goes to the price in force at its last moment, so none counts twice.
+    """The month's fee by days: a UTC day goes to the price in force at its last moment, so none counts twice.
 
     A price of zero gives no line.
     """
@@ -184,11 +184,11 @@ def spread_by_weight(amount_cents: int, weights: Sequence[int]) -> list[int]:
     return shares
 
 
-def project(quantity: int, elapsed: timedelta, whole: timedelta) -> int:
-    """Stretch a quantity used so far over the whole time, at the same pace, in whole units."""
-    if elapsed <= timedelta(0) or elapsed >= whole:
-        return quantity
-    return quantity * (whole // _TICK) // (elapsed // _TICK)
+def project(quantity: int, elapsed: timedelta, remaining: timedelta) -> int:
+    """How much more is used in the remaining time at the pace so far, in whole units."""
+    if elapsed <= timedelta(0) or remaining <= timedelta(0):
+        return 0
+    return quantity * (remaining // _TICK) // (elapsed // _TICK)
 
 
 def _share(amount: Decimal, part: int, whole: int) -> Decimal:

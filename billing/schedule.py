@@ -45,7 +45,7 @@ def spans_between(
     prices: Sequence[Price],
     default_plan: str,
 ) -> list[Span]:
-    """The prices of one kind in force over `[start, end)`, in order, without a gap, equal neighbours joined."""
+    """The prices of one kind in force over `[start, end)`, in order, with equal neighbours joined."""
     cuts = {price.effective_from for price in prices if price.kind == kind}
     cuts |= {holding.starts_at for holding in holdings}
     cuts |= {holding.ends_at for holding in holdings if holding.ends_at is not None}

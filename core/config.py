@@ -42,6 +42,8 @@ class Settings:
     state_dir: Path
     log_level: str
     seller_name: str
+    seller_address: str
+    seller_bank_account: str
     max_upload_bytes: int
     requests_per_minute: int
     trusted_proxies: int
@@ -76,6 +78,8 @@ class Settings:
             state_dir=reader.state_dir,
             log_level=reader.text("LOG_LEVEL", "INFO").upper(),
             seller_name=reader.text("SELLER_NAME", "Adaptary"),
+            seller_address=reader.text("SELLER_ADDRESS", ""),
+            seller_bank_account=reader.text("SELLER_BANK_ACCOUNT", ""),
             max_upload_bytes=reader.positive_int("MAX_UPLOAD_BYTES", 1 << 30),
             requests_per_minute=reader.positive_int("REQUESTS_PER_MINUTE", 600),
             trusted_proxies=reader.whole_number("TRUSTED_PROXIES", 0),

@@ -1,0 +1,230 @@
+"""Closing a month: one numbered invoice for each tenant with a fee or usage."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from billing.bills import Bill, tenant_bill
+from billing.periods import Month
+from billing.plans import list_prices
+from billing.rating import Line
+from core import audit
+from core.clock import now
+from core.models.billing import (
+    ClosedMonth,
+    Invoice,
+    InvoiceCounter,
+    InvoiceLine,
+    InvoiceStatus,
+    PriceKind,
+    Subscription,
+)
+from core.models.tenants import Tenant
+from core.models.usage import UsageFact
+from core.tenancy import Actor, ActorKind, TenantScope
+
+PAYMENT_TERM = timedelta(days=14)
+
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtext('billing.close'))")
+
+log = structlog.get_logger(__name__)
+
+
+class CloseRefused(Exception):
+    """The month cannot be closed now; the message says why, and is fit to show."""
+
+
+@dataclass(frozen=True)
+class DraftInvoice:
+    """What closing a month would ask of one tenant."""
+
+    tenant: Tenant
+    bill: Bill
+
+
+@dataclass(frozen=True)
+class MonthState:
+    """Where the operator stands with a month."""
+
+    month: Month
+    closed_at: datetime | None
+    closed_by: str | None
+    next_to_close: Month
+
+    @property
+    def is_closed(self) -> bool:
+        return self.closed_at is not None
+
+
+def month_state(session: Session, month: Month) -> MonthState:
+    """Whether a month is closed, and which month's turn it is."""
+    row = session.get(ClosedMonth, month.days[0])
+    turn = next_to_close(session)
+    return (
+        MonthState(month, row.closed_at, row.closed_by, turn) if row else MonthState(month, None, None, turn)
+    )
+
+
+def next_to_close(session: Session) -> Month:
+    """The month after the latest closed one; while none is, the first that had a tenant or usage."""
+    latest = session.scalar(select(func.max(ClosedMonth.month)))
+    if latest is not None:
+        return Month(latest.year, latest.month).next
+    beginnings = (
+        select(func.min(Tenant.created_at)),
+        select(func.min(UsageFact.occurred_at)),
+        select(func.min(Subscription.starts_at)),
+    )
+    begun = [moment for query in beginnings if (moment := session.scalar(query)) is not None]
+    return Month.containing(min(begun, default=now()))
+
+
+def preview(session: Session, month: Month) -> list[DraftInvoice]:
+    """What closing the month now would invoice, by tenant; nothing is written. Wants an operator session."""
+    invoiced = select(Invoice.tenant_id).where(Invoice.period_start == month.start)
+    tenants = session.scalars(
+        select(Tenant).where(Tenant.id.not_in(invoiced)).order_by(Tenant.created_at, Tenant.id)
+    ).all()
+    prices = list_prices(session)
+    drafts = (DraftInvoice(tenant, tenant_bill(session, tenant.id, month, prices)) for tenant in tenants)
+    return [draft for draft in drafts if draft.bill.lines]
+
+
+def close_month(
+    session: Session, month: Month, actor: Actor, *, early: bool = False, at: datetime | None = None
+) -> Sequence[Invoice]:
+    """Invoice a month that is over and mark it closed; returns the invoices made. The caller commits.
+
+    Closing it again makes none. Closes wait for each other, and the numbers are taken in this transaction, so
+    that none is skipped or given twice. Usage that turns up later goes on the next month's invoice.
+
+    `early` invoices the running month as it stands, without closing it: the rest goes on the next month's.
+
+    Wants an operator session. Raises CloseRefused for a month that is not over, or before whose turn it is.
+    """
+    at = at or now()
+    session.execute(_LOCK)
+    if session.get(ClosedMonth, month.days[0]) is not None:
+        return []
+    running = Month.containing(at)
+    if month > running or (month == running and not early):
+        raise CloseRefused(f"{month.title} is not over: it can be closed from {month.end:%Y-%m-%d} UTC on.")
+    if month < running:
+        turn = next_to_close(session)
+        if month > turn:
+            raise CloseRefused(f"{turn.title} is not closed yet: close it first.")
+        if month < turn:
+            return []
+    drafts = preview(session, month)
+    numbers = _take_numbers(session, at.year, len(drafts))
+    invoices = [
+        _issue(session, draft, number, actor, at) for draft, number in zip(drafts, numbers, strict=True)
+    ]
+    if month < running:
+        session.add(ClosedMonth(month=month.days[0], closed_at=at, closed_by=actor.label))
+    session.flush()
+    total = sum(invoice.total_cents for invoice in invoices)
+    audit.record_staff(
+        session,
+        actor,
+        "month.closed" if month < running else "month.invoiced_early",
+        ClosedMonth.__tablename__,
+        str(month),
+        {"invoices": len(invoices), "total_cents": total},
+    )
+    log.info("month_invoiced", month=str(month), invoices=len(invoices), early=month == running)
+    return invoices
+
+
+def close_due(session: Session, at: datetime | None = None) -> Sequence[Invoice]:
+    """Close every month that is over, in order; returns the invoices made. The caller commits."""
+    at = at or now()
+    actor = Actor(ActorKind.SYSTEM, None, "clock")
+    invoices: list[Invoice] = []
+    while (month := next_to_close(session)) < Month.containing(at):
+        invoices += close_month(session, month, actor, at=at)
+    return invoices
+
+
+def _take_numbers(session: Session, year: int, count: int) -> list[str]:
+    if count == 0:
+        return []
+    last = session.scalars(
+        insert(InvoiceCounter)
+        .values(year=year, last=count)
+        .on_conflict_do_update(index_elements=["year"], set_={"last": InvoiceCounter.last + count})
+        .returning(InvoiceCounter.last)
+    ).one()
+    return [f"{year}-{number:06d}" for number in range(last - count + 1, last + 1)]
+
+
+def _issue(session: Session, draft: DraftInvoice, number: str, actor: Actor, at: datetime) -> Invoice:
+    bill, tenant_id = draft.bill, draft.tenant.id
+    late = sorted({line.month for line in bill.lines if line.late})
+    invoice = Invoice(
+        tenant_id=tenant_id,
+        number=number,
+        status=InvoiceStatus.OPEN,
+        plan_code=bill.plan.code,
+        currency=bill.currency,
+        period_start=bill.month.start,
+        period_end=bill.month.end,
+        total_cents=bill.total_cents,
+        issued_at=at,
+        due_at=at + PAYMENT_TERM,
+        note=_late_note(late) if late else None,
+    )
+    if invoice.total_cents == 0:
+        # Asking for nothing would leave an invoice that nobody can ever pay in finance's queue.
+        invoice.status, invoice.paid_at, invoice.marked_by = InvoiceStatus.PAID, at, actor.label
+        invoice.payment_reference = "Nothing to pay"
+    session.add(invoice)
+    session.flush()
+    session.add_all(_row(invoice, position, line) for position, line in enumerate(bill.lines, start=1))
+    detail = {"number": number, "total_cents": invoice.total_cents}
+    audit.record(session, TenantScope(tenant_id, actor, frozenset()), "invoice.issued", invoice, detail)
+    return invoice
+
+
+def _row(invoice: Invoice, position: int, line: Line) -> InvoiceLine:
+    return InvoiceLine(
+        tenant_id=invoice.tenant_id,
+        invoice_id=invoice.id,
+        position=position,
+        kind=PriceKind(line.kind),
+        price_id=line.span.price.id,
+        usage_month=line.month.days[0],
+        description=describe(line),
+        quantity=line.rated.quantity,
+        included_quantity=line.rated.included_quantity,
+        billable_quantity=line.rated.billable_quantity,
+        unit_amount=line.unit_amount,
+        amount_cents=line.amount_cents,
+        starts_at=line.span.start,
+        ends_at=line.span.end,
+    )
+
+
+_TITLES = {
+    PriceKind.PLATFORM: "Monthly fee",
+    PriceKind.PREDICTION: "Prediction tokens",
+    PriceKind.TRAINING: "Training tokens",
+}
+
+
+def describe(line: Line) -> str:
+    """A line in words, for whoever reads the bill."""
+    words = f"{_TITLES[PriceKind(line.kind)]}, {line.span.price.plan_name}"
+    if line.unit_amount != line.span.price.unit_amount:
+        words += " (part of the month)"
+    return f"{words}, late from {line.month.title}" if line.late else words
+
+
+def _late_note(months: Sequence[Month]) -> str:
+    titles = ", ".join(month.title for month in months)
+    return f"Includes usage of {titles} that was recorded after that month was invoiced."
