@@ -1,0 +1,70 @@
+"""The pool's settings: read from its own few variables, so that it holds neither the database's URL nor the
+master key."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.catalogue import DEFAULT_BASE_MODEL
+
+MINIMUM_KEY_LENGTH = 32
+
+
+class PoolConfigError(Exception):
+    """The pool's environment lacks variables or holds wrong ones; the message names every one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """What the pool needs to know. Each field's variable is POOL_ and its name, upper-cased, unless said
+    otherwise.
+
+    `batch_tokens` bounds a batch: larger ones gain little throughput and keep the next request waiting
+    longer. The queues are bounded in tokens, a tenant's own and all together; `adapter_bytes` bounds the
+    adapters in memory.
+    """
+
+    ticket_key: str
+    host: str
+    port: int
+    base_models: tuple[str, ...]
+    adapter_bytes: int
+    batch_tokens: int
+    tenant_queue_tokens: int
+    queue_tokens: int
+    threads: int
+    log_level: str
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "PoolSettings":
+        """Read and check the environment; LOG_LEVEL is shared with the other processes.
+
+        Raises PoolConfigError naming every missing or wrong variable at once.
+        """
+        problems: list[str] = []
+
+        def positive(name: str, default: int) -> int:
+            value = environ.get(name) or str(default)
+            if value.isascii() and value.isdecimal() and int(value) > 0:
+                return int(value)
+            problems.append(f"  {name}: {value!r} is not a positive whole number")
+            return default
+
+        key = environ.get("POOL_TICKET_KEY", "")
+        if len(key) < MINIMUM_KEY_LENGTH:
+            problems.append(f"  POOL_TICKET_KEY: missing, or shorter than {MINIMUM_KEY_LENGTH} characters")
+        settings = cls(
+            ticket_key=key,
+            host=environ.get("POOL_HOST") or "127.0.0.1",
+            port=positive("POOL_PORT", 8002),
+            base_models=tuple((environ.get("POOL_BASE_MODELS") or DEFAULT_BASE_MODEL).split(",")),
+            adapter_bytes=positive("POOL_ADAPTER_BYTES", 1 << 30),
+            batch_tokens=positive("POOL_BATCH_TOKENS", 512),
+            tenant_queue_tokens=positive("POOL_TENANT_QUEUE_TOKENS", 1 << 16),
+            queue_tokens=positive("POOL_QUEUE_TOKENS", 1 << 18),
+            threads=positive("POOL_THREADS", 1),
+            log_level=(environ.get("LOG_LEVEL") or "INFO").upper(),
+        )
+        if problems:
+            raise PoolConfigError("Set these environment variables:\n" + "\n".join(problems))
+        return settings

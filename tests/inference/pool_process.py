@@ -1,0 +1,93 @@
+"""A real pool in a process of its own, for tests that talk to it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+
+from inference.tickets import Ticket, Use, sign
+
+ROOT = Path(__file__).parents[2]
+_START_SECONDS = 60
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Return once `url` answers 200. Raises RuntimeError if the process ends or takes too long."""
+    give_up = time.monotonic() + _START_SECONDS
+    while time.monotonic() < give_up and process.poll() is None:
+        try:
+            if httpx.get(url, timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise RuntimeError(f"{url} did not become ready; the process's exit status is {process.poll()}.")
+
+
+class PoolProcess:
+    """`python -m inference.pool`, with nothing in its environment but what it needs."""
+
+    def __init__(self, *, key: str, port: int | None = None, **variables: str) -> None:
+        self.key = key
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environ = {
+            "PATH": os.environ["PATH"],
+            "POOL_TICKET_KEY": key,
+            "POOL_PORT": str(self.port),
+            "LOG_LEVEL": "WARNING",
+            **variables,
+        }
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([sys.executable, "-m", "inference.pool"], cwd=ROOT, env=self._environ)
+        try:
+            wait_until_ready(f"{self.url}/readyz", process)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        return process
+
+    def restart(self) -> None:
+        """Start it anew, with nothing in memory."""
+        self.kill()
+        self.process = self._start()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """Ask it to end, and return its exit status."""
+        self.process.terminate()
+        return self.process.wait(timeout=20)
+
+    def ticket(
+        self, tenant: str, adapter: str, *, base: str = "all-minilm-l6-v2", seconds: float = 20
+    ) -> dict[str, str]:
+        """The header of a ticket to predict with `adapter`."""
+        ticket = Ticket(
+            use=Use.PREDICT,
+            tenant=tenant,
+            request=f"req_{uuid4().hex}",
+            expires=time.time() + seconds,
+            adapter=adapter,
+            base=base,
+        )
+        return {"X-Ticket": sign(ticket, self.key)}
+
+    def state(self) -> dict[str, str]:
+        """The header of a ticket to see the pool's state."""
+        return {"X-Ticket": sign(Ticket(Use.STATE, "", "req_state", time.time() + 20), self.key)}

@@ -1,0 +1,108 @@
+"""The engine agrees with transformers and PEFT, row by row, whoever else is in the batch."""
+
+import math
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from core.catalogue import DEFAULT_BASE_MODEL
+from inference.pool.adapters import Adapter, parse
+from inference.pool.base import LoadedBase, cut, load_base
+from inference.pool.engine import Engine, Row, Scores
+from tests.inference.adapter_files import ALL_TARGETS, Reference
+
+TEXTS = [
+    "My card has not arrived yet.",
+    "refund",
+    "I was charged twice for the same order, and nobody answers my e-mails. Please help!",
+    "Où est ma commande ? Ça fait trois semaines…",
+    "How do I change my password " * 20,
+    "请问我的订单在哪里",
+    "[PERSON] asked for [EMAIL_ADDRESS] to be removed",
+    "refund",
+]
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def base() -> LoadedBase:
+    torch.set_num_threads(1)
+    return load_base(DEFAULT_BASE_MODEL)
+
+
+@pytest.fixture(scope="module")
+def references() -> list[Reference]:
+    return [
+        Reference(["a", "b"], seed=1),
+        Reference(["a", "b", "c"], seed=2, targets=ALL_TARGETS, rank=4, alpha=8.0),
+        Reference(
+            [f"label {i}" for i in range(77)], seed=3, targets=("query", "key", "intermediate.dense"), rank=16
+        ),
+        Reference(["x", "y"], seed=4, targets=("output.dense",), max_length=16),
+        Reference(["p", "q", "r"], seed=5, method="full"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def adapters(base: LoadedBase, references: list[Reference]) -> list[Adapter]:
+    return [parse(reference.file(), {base.id: base}) for reference in references]
+
+
+def rows_of(adapter: Adapter, texts: Sequence[str] = TEXTS) -> list[Row]:
+    return [Row(cut(ids, adapter.max_length), adapter) for ids in adapter.base.tokenise(texts)]
+
+
+def furthest(results: Sequence[Scores | None], expected: torch.Tensor) -> float:
+    return float((torch.tensor(results) - expected).abs().max())
+
+
+def test_tokens_are_those_of_transformers(base: LoadedBase, references: list[Reference]) -> None:
+    assert base.tokenise(TEXTS) == references[0].tokenizer(TEXTS)["input_ids"]
+
+
+def test_each_adapter_alone_agrees_with_peft(references: list[Reference], adapters: list[Adapter]) -> None:
+    for reference, adapter in zip(references, adapters, strict=True):
+        results = Engine().classify(rows_of(adapter))
+        assert furthest(results, reference.scores(TEXTS)) < TOLERANCE
+
+
+def test_adapters_change_the_answer(
+    references: list[Reference], adapters: list[Adapter], base: LoadedBase
+) -> None:
+    reference = references[0]
+    without = {
+        name: torch.zeros_like(value) for name, value in reference.tensors().items() if "lora_B" in name
+    }
+    plain = parse(reference.file(without), {base.id: base})
+    assert furthest(Engine().classify(rows_of(plain)), reference.scores(TEXTS)) > 0.01
+
+
+def test_a_batch_mixed_over_adapters_agrees_with_each_alone(
+    references: list[Reference], adapters: list[Adapter]
+) -> None:
+    by_adapter = [rows_of(adapter) for adapter in adapters]
+    mixed = [row for rows in zip(*by_adapter, strict=True) for row in rows]
+    results = Engine().classify(mixed)
+    for index, reference in enumerate(references):
+        assert furthest(results[index :: len(adapters)], reference.scores(TEXTS)) < TOLERANCE
+
+
+@pytest.mark.parametrize("poisoned", ["encoder.layer.0.attention.self.query.lora_A.weight", "head.weight"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_an_adapter_of_nan_spoils_its_own_rows_only(
+    base: LoadedBase, references: list[Reference], adapters: list[Adapter], poisoned: str, value: float
+) -> None:
+    tensors = {poisoned: torch.full_like(references[0].tensors()[poisoned], value)}
+    broken = parse(references[0].file(tensors), {base.id: base})
+    healthy = rows_of(adapters[1])
+    mixed = [row for pair in zip(rows_of(broken), healthy, strict=True) for row in pair]
+    results = Engine().classify(mixed)
+    assert results[0::2] == [None] * len(TEXTS)
+    assert furthest(results[1::2], references[1].scores(TEXTS)) < TOLERANCE
+
+
+def test_a_single_row_of_the_longest_text_runs(references: list[Reference], adapters: list[Adapter]) -> None:
+    text = "word " * 5000
+    results = Engine().classify(rows_of(adapters[0], [text]))
+    assert furthest(results, references[0].scores([text])) < TOLERANCE
