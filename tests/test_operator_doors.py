@@ -23,6 +23,7 @@ def callers() -> set[str]:
 
 EXPECTED = {
     "core/db.py",
+    "inference/gateway/auth.py",
     "portal/cli.py",
     "portal/identity.py",
     "portal/periodic.py",

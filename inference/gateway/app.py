@@ -1,0 +1,60 @@
+"""The API's Flask app."""
+
+import time
+
+import structlog
+from flask import Flask, Response, g, request
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from core.config import get_settings
+from core.log import configure_logging
+from inference.gateway import auth, errors, limits, request_id
+from inference.gateway.access import require_stated_access
+from inference.gateway.routes import bp
+
+log = structlog.get_logger(__name__)
+
+MAXIMUM_BODY = 4 << 20
+
+
+def create_api() -> Flask:
+    """The API as a WSGI app.
+
+    Raises ConfigError where the environment is incomplete, RuntimeError where a view does not say who may
+    use it.
+    """
+    settings = get_settings()
+    configure_logging("api")
+    app = Flask("api", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAXIMUM_BODY
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
+    app.before_request(_start_clock)
+    for part in (request_id, errors, auth, limits):
+        part.init_app(app)
+    app.register_blueprint(bp)
+    app.after_request(_finish)
+    require_stated_access(app)
+    return app
+
+
+def _start_clock() -> None:
+    g.started = time.perf_counter()
+
+
+def _finish(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if response.status_code >= 400:
+        # What succeeds is logged where it happens, with its tokens.
+        key = g.get("caller")
+        log.info(
+            "refused",
+            request_id=request_id.request_id(),
+            client_request_id=request_id.client_request_id(),
+            tenant_id=str(key.scope.tenant_id) if key else None,
+            endpoint=request.endpoint,
+            status=response.status_code,
+            ms=round((time.perf_counter() - g.started) * 1000, 1),
+        )
+    return response

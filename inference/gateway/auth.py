@@ -1,0 +1,86 @@
+"""Whose key is it: every request with a stated permission passes here before its view."""
+
+import time
+from threading import Lock
+from uuid import UUID
+
+from flask import Flask, current_app, g, request
+
+from core import api_keys
+from core.api_keys import InvalidApiKey, TenantSuspended, VerifiedKey
+from core.clock import now
+from core.db import operator_session
+from inference.gateway.access import Access
+from inference.gateway.errors import ApiError, ErrorType
+
+_MOST_REMEMBERED = 10_000
+_HINT = "Send it as the header Authorization: Bearer ad_live_…"
+
+
+def caller() -> VerifiedKey:
+    """The key that the request being answered came with."""
+    key: VerifiedKey = g.caller
+    return key
+
+
+def init_app(app: Flask) -> None:
+    """Check the key of every request whose view is not public, and its permission."""
+    last_used = _LastUsed()
+
+    @app.before_request
+    def admit() -> None:
+        if request.endpoint is None:
+            return  # no such path: 404 needs no key
+        access: Access = current_app.view_functions[request.endpoint].access  # type: ignore[union-attr]
+        if access.public:
+            return
+        g.caller = _verify(_bearer(), last_used)
+        if access.permission is not None:
+            g.caller.scope.require(access.permission)
+
+
+def _bearer() -> str:
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    if not scheme:
+        raise _unauthorised("missing_api_key", f"There is no API key. {_HINT}")
+    if scheme.lower() != "bearer" or not value.strip():
+        raise _unauthorised("invalid_api_key", f"The Authorization header holds no bearer key. {_HINT}")
+    return value.strip()
+
+
+def _verify(plain: str, last_used: "_LastUsed") -> VerifiedKey:
+    try:
+        with operator_session("an API key's tenant is not known before its key is found") as session:
+            key = api_keys.verify(session, plain)
+            if last_used.is_due(key.id):
+                api_keys.touch(session, key.id, now())
+                session.commit()
+    except InvalidApiKey as error:
+        raise _unauthorised("invalid_api_key", str(error)) from None
+    except TenantSuspended as error:
+        raise ApiError(403, ErrorType.PERMISSION, "tenant_suspended", str(error)) from None
+    return key
+
+
+def _unauthorised(code: str, message: str) -> ApiError:
+    return ApiError(401, ErrorType.AUTHENTICATION, code, message)
+
+
+class _LastUsed:
+    """When this process last noted that a key was used, so that most requests write nothing about it."""
+
+    def __init__(self) -> None:
+        self._noted: dict[UUID, float] = {}
+        self._lock = Lock()
+
+    def is_due(self, key_id: UUID) -> bool:
+        """Whether to note the key's use now; the caller then does."""
+        moment = time.monotonic()
+        with self._lock:
+            noted = self._noted.get(key_id)
+            if noted is not None and moment - noted < api_keys.LAST_USED_RESOLUTION.total_seconds():
+                return False
+            if len(self._noted) >= _MOST_REMEMBERED:
+                self._noted.clear()
+            self._noted[key_id] = moment
+            return True

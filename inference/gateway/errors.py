@@ -1,0 +1,149 @@
+"""The API's errors: always `{"error": {"type", "code", "message", "param", "request_id"}}`, never a stack
+trace."""
+
+from enum import StrEnum
+
+import structlog
+from flask import Flask, Response, jsonify
+from flask_limiter import RateLimitExceeded
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException
+
+from core.tenancy import PermissionDenied
+from inference.gateway.prediction import (
+    InvalidText,
+    ModelBroken,
+    ModelNotFound,
+    ModelNotReady,
+    PoolBusy,
+    PoolUnavailable,
+    PredictionError,
+    TextTooLong,
+)
+from inference.gateway.request_id import request_id
+
+log = structlog.get_logger(__name__)
+
+_RETRY_SECONDS = 5
+
+
+class ErrorType(StrEnum):
+    """What kind of thing is wrong, and so who can mend it."""
+
+    INVALID_REQUEST = "invalid_request_error"
+    AUTHENTICATION = "authentication_error"
+    PERMISSION = "permission_error"
+    NOT_FOUND = "not_found_error"
+    RATE_LIMIT = "rate_limit_error"
+    OVERLOADED = "overloaded_error"
+    SERVER = "server_error"
+
+
+class ApiError(Exception):
+    """An answer other than 2xx. `param` names the wrong field, `retry_after` is in whole seconds."""
+
+    def __init__(
+        self,
+        status: int,
+        type: ErrorType,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.type = type
+        self.code = code
+        self.message = message
+        self.param = param
+        self.retry_after = retry_after
+
+    def response(self) -> Response:
+        body = {
+            "type": self.type,
+            "code": self.code,
+            "message": self.message,
+            "param": self.param,
+            "request_id": request_id(),
+        }
+        response = jsonify({"error": body})
+        response.status_code = self.status
+        if self.retry_after is not None:
+            response.headers["Retry-After"] = str(self.retry_after)
+        if self.status == 401:
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+
+
+def init_app(app: Flask) -> None:
+    """Answer every exception as JSON."""
+    app.register_error_handler(ApiError, lambda error: error.response())
+    app.register_error_handler(PredictionError, lambda error: from_prediction(error).response())
+    app.register_error_handler(PermissionDenied, lambda error: _denied(error).response())
+    app.register_error_handler(RateLimitExceeded, _rate_limited)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(OperationalError, _database_away)
+    app.register_error_handler(Exception, _failed)
+
+
+def from_prediction(error: PredictionError) -> ApiError:
+    """What the API answers where no prediction came about."""
+    message = str(error)
+    match error:
+        case ModelNotFound():
+            return ApiError(404, ErrorType.NOT_FOUND, "model_not_found", message, param="model")
+        case ModelNotReady():
+            return ApiError(400, ErrorType.INVALID_REQUEST, "model_not_ready", message, param="model")
+        case InvalidText():
+            return ApiError(400, ErrorType.INVALID_REQUEST, "invalid_text", message, param=error.param)
+        case TextTooLong():
+            return ApiError(400, ErrorType.INVALID_REQUEST, "text_too_long", message, param=error.param)
+        case PoolBusy(tenant=True):
+            return ApiError(429, ErrorType.RATE_LIMIT, "queue_full", message, retry_after=error.retry_after)
+        case PoolBusy():
+            return ApiError(503, ErrorType.OVERLOADED, "overloaded", message, retry_after=error.retry_after)
+        case PoolUnavailable():
+            return ApiError(503, ErrorType.OVERLOADED, "unavailable", message, retry_after=_RETRY_SECONDS)
+        case ModelBroken():
+            return ApiError(500, ErrorType.SERVER, "model_broken", message, param="model")
+        case _:
+            return ApiError(500, ErrorType.SERVER, "internal", message)
+
+
+def _denied(error: PermissionDenied) -> ApiError:
+    return ApiError(403, ErrorType.PERMISSION, "permission_denied", str(error))
+
+
+def _rate_limited(error: RateLimitExceeded) -> Response:
+    # The limiter itself sets Retry-After, from the moment at which its window has room again.
+    allowed = error.limit.limit.amount if error.limit else 0
+    message = f"Too many requests: this API key may make {allowed} a minute. Wait and try again."
+    return ApiError(429, ErrorType.RATE_LIMIT, "rate_limited", message).response()
+
+
+_HTTP_MESSAGES = {
+    404: "There is no such path. The paths are in the API's reference.",
+    405: "The path is right, but not the method.",
+    413: "The body is too large: send fewer or shorter texts.",
+}
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    kind = ErrorType.NOT_FOUND if status == 404 else ErrorType.INVALID_REQUEST
+    code = error.name.lower().replace(" ", "_")
+    return ApiError(status, kind, code, _HTTP_MESSAGES.get(status, error.name)).response()
+
+
+def _database_away(error: OperationalError) -> Response:
+    log.error("database_unavailable", request_id=request_id(), error=type(error.orig).__name__)
+    message = "The service is not available just now. Try again in a few seconds."
+    return ApiError(503, ErrorType.OVERLOADED, "unavailable", message, retry_after=_RETRY_SECONDS).response()
+
+
+def _failed(_error: Exception) -> Response:
+    log.exception("request_failed", request_id=request_id())
+    message = "Something went wrong on our side. If it stays so, write to us with the request_id."
+    return ApiError(500, ErrorType.SERVER, "internal", message).response()

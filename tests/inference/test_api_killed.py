@@ -1,0 +1,125 @@
+"""Whatever moment the API dies at, what it acknowledged is in the ledger, once."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.inference.adapter_files import Reference
+from tests.inference.conftest import Caller, publish
+from tests.inference.pool_process import ROOT, PoolProcess, free_port, wait_until_ready
+
+THREADS = 8
+ACKNOWLEDGED_BEFORE_EACH_KILL = 60
+KILLS = 2
+
+
+class ApiProcess:
+    """gunicorn as in production, with its workers in one process group."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        command = ["-m", "gunicorn", "wsgi:api", "-b", f"127.0.0.1:{self.port}"]
+        options = ["-w", "2", "-k", "gthread", "--threads", str(THREADS), "--log-level", "error"]
+        self.process = subprocess.Popen(
+            [sys.executable, *command, *options],
+            cwd=ROOT,
+            env={**os.environ, "LOG_LEVEL": "WARNING"},
+            start_new_session=True,
+        )
+        wait_until_ready(f"{self.url}/healthz", self.process)
+
+    def kill(self) -> None:
+        """Kill -9 of master and workers at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def api_process(shared_pool: PoolProcess) -> Iterator[ApiProcess]:
+    process = ApiProcess()
+    yield process
+    process.kill()
+
+
+class Load:
+    """Threads that ask without pause, and note what was acknowledged: request id and tokens."""
+
+    def __init__(self, url: str, caller: Caller) -> None:
+        self.acknowledged: dict[str, int] = {}
+        self.answered = 0
+        self.failed = 0
+        self.refused: list[str] = []
+        self._url = url
+        self._headers = caller.headers
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(n,)) for n in range(THREADS)]
+        for thread in self._threads:
+            thread.start()
+
+    def _ask(self, number: int) -> None:
+        asked = 0
+        while not self._done.is_set():
+            asked += 1
+            body = {"model": "support", "input": [f"Where is my order {number} {asked}?"] * (asked % 3 + 1)}
+            try:
+                response = httpx.post(
+                    f"{self._url}/v1/classify", json=body, headers=self._headers, timeout=30
+                )
+            except httpx.TransportError:
+                with self._lock:
+                    self.failed += 1
+                continue
+            with self._lock:
+                if response.status_code != 200:
+                    self.refused.append(response.text)
+                    return
+                answer = response.json()
+                self.acknowledged[answer["request_id"]] = answer["usage"]["tokens"]
+                self.answered += 1
+
+    def wait_for(self, acknowledged: int) -> None:
+        give_up = time.monotonic() + 60
+        while len(self.acknowledged) < acknowledged and time.monotonic() < give_up:
+            time.sleep(0.01)
+        assert len(self.acknowledged) >= acknowledged
+
+    def stop(self) -> None:
+        self._done.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def test_killing_the_api_under_load_loses_no_acknowledged_usage_and_doubles_none(
+    api_process: ApiProcess, caller: Caller, support: Reference
+) -> None:
+    publish(caller.scope, "support", support)
+    load = Load(api_process.url, caller)
+    try:
+        for kill in range(1, KILLS + 1):
+            load.wait_for(kill * ACKNOWLEDGED_BEFORE_EACH_KILL)
+            api_process.kill()
+            api_process.start()
+        load.wait_for(len(load.acknowledged) + THREADS)
+    finally:
+        load.stop()
+    facts = caller.facts()
+    recorded = {fact.request_id: fact.quantity for fact in facts}
+    assert load.refused == []
+    assert load.answered == len(load.acknowledged)
+    assert len(recorded) == len(facts)
+    assert {request_id: recorded.get(request_id) for request_id in load.acknowledged} == load.acknowledged
+    assert load.failed > 0
+    # Each thread had one request in flight at each kill, which may have been recorded and not acknowledged.
+    assert len(recorded) - len(load.acknowledged) <= KILLS * THREADS
