@@ -29,14 +29,16 @@ from portal.accounts import sign_up
 from tests.inference.adapter_files import BASE, Reference
 from tests.inference.pool_process import PoolProcess
 
+PASSWORD = "correct horse battery"
 _numbers = count(1)
 
 
 @dataclass(frozen=True)
 class Caller:
-    """A tenant's app: its scope, its key, and requests with that key."""
+    """A tenant's app: its scope, its admin's address, its key, and requests with that key."""
 
     scope: TenantScope
+    email: str
     key_id: UUID
     key: str
     client: FlaskClient
@@ -101,15 +103,13 @@ def other_caller(api: Flask) -> Caller:
 def new_caller(api: Flask) -> Caller:
     with operator_session("test") as session:
         email = f"app{next(_numbers)}-{uuid4().hex[:8]}@example.com"
-        tenant, _ = sign_up(
-            session, tenant_name=email, name="Ada", email=email, password="correct horse battery"
-        )
+        tenant, _ = sign_up(session, tenant_name=email, name="Ada", email=email, password=PASSWORD)
         session.commit()
     scope = system_scope(tenant.id, "test")
     with tenant_session(scope) as session:
         key, plain = api_keys.create(session, scope, "test")
         session.commit()
-    return Caller(scope, key.id, plain, api.test_client())
+    return Caller(scope, email, key.id, plain, api.test_client())
 
 
 def publish(scope: TenantScope, name: str, reference: Reference, file: bytes | None = None) -> Adapter:

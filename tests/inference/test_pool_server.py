@@ -114,7 +114,7 @@ def test_a_body_of_another_form_is_refused(pool: PoolProcess, digest: str, body:
 
 def test_a_body_that_is_too_large_is_refused(pool: PoolProcess, digest: str) -> None:
     response = httpx.post(
-        f"{pool.url}/v1/classify", content=b" " * (7 << 20), headers=pool.ticket("t1", digest)
+        f"{pool.url}/v1/classify", content=b" " * (17 << 20), headers=pool.ticket("t1", digest)
     )
     assert response.status_code == 413
 

@@ -46,7 +46,9 @@ def test_a_pool_that_cannot_start_says_why_without_a_stack_trace(
 def test_the_pool_imports_no_database_and_no_flask() -> None:
     code = (
         "import sys, inference.pool.server; "
-        "sys.exit(','.join({'sqlalchemy', 'flask', 'redis', 'core.db', 'core.config'} & set(sys.modules)) or None)"
+        "unwanted = {'sqlalchemy', 'flask', 'redis', 'core.db', 'core.config'} & set(sys.modules); "
+        "sys.exit(', '.join(unwanted) or None)"
     )
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")

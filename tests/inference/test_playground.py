@@ -1,0 +1,105 @@
+"""The playground answers as the API does, shows what was replaced, and is metered as what it is."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from core.models.usage import UsageSource
+from inference.gateway.prediction import Replacement, Result, Score
+from portal.views.playground import Piece, curl_command, pieces
+from tests.inference.adapter_files import Reference
+from tests.inference.conftest import PASSWORD, Caller, publish
+from tests.inference.pool_process import PoolProcess
+
+
+@pytest.fixture(scope="module")
+def portal(shared_pool: PoolProcess) -> Iterator[Flask]:
+    from portal.app import create_portal
+
+    app = create_portal()
+    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False, RATELIMIT_ENABLED=False)
+    yield app
+
+
+@pytest.fixture
+def browser(portal: Flask, caller: Caller) -> FlaskClient:
+    """The admin of `caller`'s tenant, signed in."""
+    client = portal.test_client()
+    assert client.post("/login", data={"email": caller.email, "password": PASSWORD}).status_code == 303
+    return client
+
+
+def test_without_a_model_the_page_says_what_to_do(browser: FlaskClient) -> None:
+    page = browser.get("/playground").get_data(as_text=True)
+    assert "/fine-tunes/new" in page
+    assert "<textarea" not in page
+
+
+def test_a_text_is_answered_with_scores_and_leaves_one_fact(
+    browser: FlaskClient, caller: Caller, support: Reference
+) -> None:
+    publish(caller.scope, "support", support)
+    text = "Where is my order? Write to jane.roe@example.com"
+    response = browser.post("/playground", data={"model": "support", "text": text})
+    page = response.get_data(as_text=True)
+    assert response.status_code == 200
+    expected = caller.classify("support", text).get_json()
+    for entry in expected["results"][0]["scores"]:
+        assert entry["label"] in page
+        assert f"{entry['score'] * 100:.1f} %" in page
+    assert '<mark title="EMAIL_ADDRESS">jane.roe@example.com</mark>' in page
+    assert "curl " in page
+    assert "$ADAPTARY_API_KEY" in page
+    facts = caller.facts()
+    assert [(fact.source, fact.api_key_id) for fact in facts] == [
+        (UsageSource.PLAYGROUND, None),
+        (UsageSource.API, caller.key_id),
+    ]
+    assert facts[0].quantity == facts[1].quantity
+
+
+def test_a_part_of_the_page_comes_for_htmx(browser: FlaskClient, caller: Caller, support: Reference) -> None:
+    publish(caller.scope, "support", support)
+    data = {"model": "support", "text": "Where is my order?"}
+    page = browser.post("/playground", data=data, headers={"HX-Request": "true"}).get_data(as_text=True)
+    assert "delivery" in page
+    assert "<html" not in page
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"model": "support", "text": "  "}, "Enter a text."),
+        ({"model": "support", "text": "word " * 300}, "302 tokens"),
+        ({"model": "absent", "text": "a"}, "Not a valid choice"),
+    ],
+)
+def test_what_is_wrong_stands_on_the_page_and_costs_nothing(
+    browser: FlaskClient, caller: Caller, support: Reference, data: dict[str, str], message: str
+) -> None:
+    publish(caller.scope, "support", support)
+    response = browser.post("/playground", data=data)
+    assert response.status_code == 422
+    assert message in response.get_data(as_text=True)
+    assert caller.facts() == []
+
+
+def test_the_text_is_cut_at_what_was_replaced() -> None:
+    result = Result(
+        (Score("a", 1.0),), 5, False, (Replacement(3, 6, "PERSON"), Replacement(12, 16, "US_SSN"))
+    )
+    assert pieces("to Ada with 1234", result) == [
+        Piece("to ", None),
+        Piece("Ada", "PERSON"),
+        Piece(" with ", None),
+        Piece("1234", "US_SSN"),
+    ]
+
+
+def test_the_curl_command_is_safe_to_paste() -> None:
+    command = curl_command("support", 'it\'s $(rm -rf ~) `x` "y"')
+    body = command.splitlines()[-1]
+    assert body.startswith("  -d '")
+    assert "'\"'\"'" in body
