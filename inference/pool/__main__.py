@@ -8,7 +8,6 @@ import sys
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import structlog
-import torch
 import uvicorn
 
 from core.catalogue import BaseModelUnavailable, UnknownBaseModel
@@ -27,7 +26,6 @@ def main() -> None:
     try:
         settings = PoolSettings.from_environment()
         _configure_logging(settings.log_level)
-        torch.set_num_threads(settings.threads)
         bases = {base.id: base for base in map(load_base, settings.base_models)}
     except (PoolConfigError, UnknownBaseModel, BaseModelUnavailable, UnsupportedModel) as error:
         sys.exit(str(error))

@@ -76,7 +76,7 @@ class Dispatcher:
         )
         self._wake = asyncio.Event()
         # One thread: two batches at once would only take turns on the same cores.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine", initializer=engine.enter_thread)
         self._tokens_per_second = _FIRST_GUESS_TOKENS_PER_SECOND
 
     async def classify(

@@ -25,6 +25,14 @@ Scores = tuple[float, ...]
 class Engine:
     """Runs batches that mix tenants. A row's result depends on the row and its adapter only."""
 
+    def __init__(self, threads: int = 1) -> None:
+        """`threads`: how many cores one batch may take."""
+        self._threads = threads
+
+    def enter_thread(self) -> None:
+        """To be called once by the thread that will call `classify`: torch keeps the setting by thread."""
+        torch.set_num_threads(self._threads)
+
     def classify(self, rows: Sequence[Row]) -> list[Scores | None]:
         """For each row, in order, a probability for each of its adapter's labels.
 

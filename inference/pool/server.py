@@ -62,7 +62,7 @@ class Pool:
         self._cache = AdapterCache(settings.adapter_bytes)
         self._metrics = PoolMetrics()
         self._dispatcher = Dispatcher(
-            Engine(),
+            Engine(settings.threads),
             batch_tokens=settings.batch_tokens,
             tenant_queue_tokens=settings.tenant_queue_tokens,
             queue_tokens=settings.queue_tokens,
