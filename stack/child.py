@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from core.lifetime import end_with_parent
+from core.waiting import wait_until
 from stack.unprivileged import User
-from stack.waiting import wait_until
 
 Child = subprocess.Popen[bytes]
 
@@ -20,32 +21,38 @@ def spawn(
     command: Sequence[str],
     *,
     environ: Mapping[str, str],
-    log: Path,
+    log: Path | None,
     death_signal: signal.Signals = signal.SIGKILL,
     user: User | None = None,
     keep_open: Sequence[int] = (),
 ) -> Child:
-    """Start `command` with its output appended to `log`.
+    """Start `command` with its output appended to `log`, or where that is None, going where ours goes.
 
     It gets `death_signal` when this process ends, even by kill -9. `keep_open` are file descriptors that it
     inherits. To be called from the main thread.
     """
     parent = os.getpid()
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    with _open(log) as output:
         return subprocess.Popen(
             command,
             cwd=ROOT,
             env=dict(environ),
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if output else None,
             # Ctrl-C at a terminal reaches the supervisor alone, which stops its children in order.
             start_new_session=True,
             pass_fds=tuple(keep_open),
             preexec_fn=lambda: end_with_parent(parent, death_signal),  # noqa: PLW1509 - the stack has one thread
             **(user.popen_arguments() if user else {}),
         )
+
+
+def _open(log: Path | None) -> AbstractContextManager[BinaryIO | None]:
+    if log is None:
+        return nullcontext()
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return log.open("ab")
 
 
 def has_ended(child: Child) -> bool:

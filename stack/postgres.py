@@ -19,11 +19,11 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from core.waiting import wait_until
 from stack.child import Child, spawn
 from stack.errors import StackError
 from stack.ports import HOST
 from stack.unprivileged import SHARED_FOLDER, User, reachable_folder, unprivileged_user
-from stack.waiting import wait_until
 
 SUPERUSER = "postgres"
 OWNER = "adaptary_owner"
@@ -61,7 +61,9 @@ class Postgres:
     options: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def at(cls, folder: Path, port: int, password: str, options: Mapping[str, str] | None = None) -> "Postgres":
+    def at(
+        cls, folder: Path, port: int, password: str, options: Mapping[str, str] | None = None
+    ) -> "Postgres":
         """A server with its data in `folder`/data, made by `initialise` if it is not there.
 
         As root, it runs as `nobody`; `folder` is then a link to one that this user can reach, if need be.
@@ -110,6 +112,7 @@ class Postgres:
                     "--locale=C.UTF-8",
                     *(["--no-sync"] if self.options.get("fsync") == "off" else []),
                 ],
+                check=False,
                 cwd=self.data.parent,
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
@@ -180,7 +183,9 @@ class Postgres:
             )
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
                 connection.execute(
-                    sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(OWNER))
+                    sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                        sql.Identifier(DATABASE), sql.Identifier(OWNER)
+                    )
                 )
 
 

@@ -52,7 +52,8 @@ def _start(config: pytest.Config) -> RunningServices:
 
 
 def _worker(config: pytest.Config) -> str:
-    return getattr(config, "workerinput", {}).get("workerid", ALONE)
+    given: dict[str, str] = getattr(config, "workerinput", {})
+    return given.get("workerid", ALONE)
 
 
 def _database(config: pytest.Config) -> str:

