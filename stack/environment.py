@@ -38,6 +38,8 @@ _SECRETS: dict[str, Callable[[], str]] = {
     "REDIS_PASSWORD": _text,
 }
 
+_PUBLIC_PORTS = {"WEB_PORT": 8000, "API_PORT": 8001, "POOL_PORT": 8002}
+
 # The shell's variables that reach the pool. It holds neither the database's address nor the master key, so that
 # whoever takes it over has no tenant's data.
 _POOL_NAMES = {"PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "LOG_LEVEL"}
@@ -78,10 +80,7 @@ class StackEnvironment:
                 "Put the file back, or delete the folder to start anew."
             )
         kept = {name: remembered.get(name) or make() for name, make in _SECRETS.items()}
-        web, api, pool = (
-            _public_port(shell, name, default)
-            for name, default in (("WEB_PORT", 8000), ("API_PORT", 8001), ("POOL_PORT", 8002))
-        )
+        web, api, pool = _public_ports(shell)
         postgres_port = None if shell.get("DATABASE_URL") else _own_port(remembered.get("POSTGRES_PORT"))
         redis_port = None if shell.get("REDIS_URL") else _own_port(remembered.get("REDIS_PORT"))
         database_url = (
@@ -130,6 +129,17 @@ class StackEnvironment:
             if name in _POOL_NAMES or name.startswith(_POOL_PREFIXES)
         }
         return shell | {"POOL_TICKET_KEY": self["POOL_TICKET_KEY"], "POOL_PORT": str(self.pool_port)}
+
+
+def _public_ports(shell: Mapping[str, str]) -> list[int]:
+    """The ports of web, api and pool."""
+    ports: dict[int, str] = {}
+    for name, default in _PUBLIC_PORTS.items():
+        port = _public_port(shell, name, default)
+        if port in ports:
+            raise StackError(f"{ports[port]} and {name} are both {port}: set one of them to another port.")
+        ports[port] = name
+    return list(ports)
 
 
 def _public_port(shell: Mapping[str, str], name: str, default: int) -> int:

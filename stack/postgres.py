@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
@@ -87,7 +88,7 @@ class Postgres:
         return {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
     def url(self, user: str, password: str, database: str = DATABASE) -> str:
-        return f"postgresql://{user}:{password}@{HOST}:{self.port}/{database}"
+        return f"postgresql://{user}:{quote(password, safe='')}@{HOST}:{self.port}/{database}"
 
     def initialise(self) -> None:
         """Make the data folder, unless it is there. Raises StackError with initdb's output if it fails."""

@@ -1,0 +1,117 @@
+"""`python -m stack serve`: everything comes up, works together, and goes away."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from core.config import read_env_file
+from core.waiting import wait_until
+from stack.child import ROOT
+from stack.ports import free_port
+from tests.stack.processes import is_alive
+
+START_SECONDS = 120
+
+pytestmark = pytest.mark.xdist_group("whole stack")
+
+
+class Stack:
+    """A stack of its own, in a folder of its own."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        kept = ("PATH", "HOME", "LANG", "TMPDIR")
+        self.environ = {name: os.environ[name] for name in kept if name in os.environ}
+        self.environ |= {name: str(free_port()) for name in ("WEB_PORT", "API_PORT", "POOL_PORT")}
+        self.environ |= {"STATE_DIR": str(state), "PYTHONUNBUFFERED": "1"}
+        self.output = state.parent / "output"
+
+    def start(self) -> None:
+        """Start it, and return once it serves."""
+        with self.output.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "stack", "serve"],
+                cwd=ROOT,
+                env=self.environ,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        wait_until(lambda: "Ctrl-C" in self.said() or self.process.poll() is not None, START_SECONDS)
+        assert self.process.poll() is None, self.said()
+        assert "Ctrl-C" in self.said(), self.said()
+
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def pids(self) -> list[int]:
+        """Its processes': those that hold the state folder's lock open, and nobody else does."""
+        lock = self.state.absolute() / "lock"
+        return [int(pid.name) for pid in Path("/proc").glob("[0-9]*") if _has_open(pid, lock)]
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command in another shell, which knows no more than the state folder."""
+        environ = {name: self.environ[name] for name in ("PATH", "STATE_DIR")}
+        return subprocess.run(
+            [sys.executable, "-m", "flask", "--app", "wsgi", *arguments],
+            cwd=ROOT,
+            env=environ,
+            capture_output=True,
+            text=True,
+        )
+
+
+def _has_open(pid: Path, path: Path) -> bool:
+    try:
+        return any(link.readlink() == path for link in (pid / "fd").iterdir())
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def stack(tmp_path):
+    stack = Stack(tmp_path / "state")
+    yield stack
+    if stack.process.poll() is None:
+        stack.process.kill()
+        stack.process.wait()
+    assert wait_until(lambda: stack.pids() == [], 30)
+
+
+def test_it_serves_keeps_its_data_and_leaves_nothing_behind(stack):
+    stack.start()
+    for name in ("postgres", "valkey", "migrations", "pool", "api", "web", "worker", "data-worker", "clock"):
+        assert re.search(rf"✓ {name} +[\d.]+ s", stack.said()), stack.said()
+    for port in ("WEB_PORT", "API_PORT"):
+        assert httpx.get(f"http://127.0.0.1:{stack.environ[port]}/healthz").status_code == 200
+
+    made = stack.command("tenant", "create", "Kept", "--email", "ada@kept.example")
+    assert made.returncode == 0, made.stderr
+    running = stack.pids()
+    stack.process.send_signal(signal.SIGTERM)
+    assert stack.process.wait(timeout=60) == 0
+    assert not any(map(is_alive, running))
+
+    secrets = read_env_file(stack.state / "stack.env")
+    stack.start()
+    assert read_env_file(stack.state / "stack.env")["MASTER_KEY"] == secrets["MASTER_KEY"]
+    again = stack.command("tenant", "create", "Kept", "--email", "ada@kept.example")
+    assert again.returncode != 0
+    assert "ada@kept.example" in again.stderr or "address" in again.stderr
+
+    stack.process.kill()
+    stack.process.wait()
+    assert wait_until(lambda: stack.pids() == [], 30)
+
+
+def test_a_wrong_port_stops_the_start_before_anything_runs(stack):
+    stack.environ["WEB_PORT"] = stack.environ["API_PORT"]
+    with pytest.raises(AssertionError, match="WEB_PORT and API_PORT"):
+        stack.start()
+    assert stack.process.wait(timeout=10) == 1
