@@ -13,7 +13,7 @@ import portal.views
 from core.config import get_settings
 from core.log import configure_logging
 from core.tenancy import Permission, Role, StaffPermission, StaffRole
-from portal import cli, errors, filters, limits, session
+from portal import assets, cli, errors, filters, limits, navigation, session
 from portal.access import public, require_stated_access
 from portal.identity import login_manager
 
@@ -46,7 +46,7 @@ def create_portal() -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1, x_host=1)  # type: ignore[method-assign]
     CSRFProtect(app)
     login_manager.init_app(app)
-    for part in (limits, session, filters, errors, cli):
+    for part in (limits, session, filters, errors, cli, assets, navigation):
         part.init_app(app)
     _register_views(app)
     public(app.view_functions["static"])

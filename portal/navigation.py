@@ -1,0 +1,114 @@
+"""The sidebar: what there is to go to, for whom."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask import Flask, current_app, request, url_for
+from flask_login import current_user
+
+from core.tenancy import Permission, StaffPermission
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An entry of the sidebar; without a permission it is everybody's who is signed in."""
+
+    label: str
+    endpoint: str
+    icon: str
+    permission: Permission | StaffPermission | None = None
+
+    @property
+    def url(self) -> str:
+        return url_for(self.endpoint)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the page that is shown belongs to the entry's noun."""
+        return request.blueprint == self.endpoint.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Entries under a heading; the first group has none."""
+
+    title: str | None
+    links: Sequence[Link]
+
+
+TENANT = (
+    Group(None, (Link("Dashboard", "dashboard.show", "layout-dashboard"),)),
+    Group(
+        "Build",
+        (
+            Link("Datasets", "datasets.index", "database", Permission.DATASETS_READ),
+            Link("Fine-tunes", "fine_tunes.index", "sliders-horizontal", Permission.JOBS_READ),
+            Link("Models", "models.index", "boxes", Permission.MODELS_READ),
+        ),
+    ),
+    Group(
+        "Use",
+        (
+            Link("Playground", "playground.index", "terminal", Permission.PREDICT),
+            Link("API keys", "keys.index", "key-round", Permission.KEYS_READ),
+        ),
+    ),
+    Group(
+        "Billing",
+        (
+            Link("Usage", "usage.index", "chart-column", Permission.USAGE_READ),
+            Link("Invoices", "invoices.index", "receipt", Permission.INVOICES_READ),
+        ),
+    ),
+    Group(
+        "Tenant",
+        (
+            Link("Members", "members.index", "users", Permission.MEMBERS_READ),
+            Link("Privacy", "privacy.index", "shield-check", Permission.PRIVACY_READ),
+            Link("Audit log", "audit.index", "scroll-text", Permission.AUDIT_READ),
+        ),
+    ),
+)
+
+STAFF = (
+    Group(
+        "Customers",
+        (
+            Link("Tenants", "operator_tenants.index", "building-2", StaffPermission.TENANTS_READ),
+            Link("Plans", "operator_plans.index", "tags", StaffPermission.PLANS_READ),
+            Link("Invoices", "operator_invoices.index", "receipt", StaffPermission.INVOICES_READ),
+        ),
+    ),
+    Group(
+        "Running",
+        (
+            Link("Queue", "operator_queue.index", "list-ordered", StaffPermission.QUEUE_READ),
+            Link("Pool", "operator_pool.index", "server", StaffPermission.POOL_READ),
+            Link("Audit log", "operator_audit.index", "scroll-text", StaffPermission.AUDIT_READ),
+        ),
+    ),
+)
+
+
+def sidebar() -> Sequence[Group]:
+    """The groups that the signed-in person may see something of; none where nobody is signed in."""
+    if not current_user.is_authenticated:
+        return ()
+    person = current_user
+    permissions = person.permissions if person.is_staff else person.scope.permissions
+    groups = []
+    for group in STAFF if person.is_staff else TENANT:
+        links = [
+            link
+            for link in group.links
+            if (link.permission is None or link.permission in permissions)
+            and link.endpoint in current_app.view_functions
+        ]
+        if links:
+            groups.append(Group(group.title, links))
+    return groups
+
+
+def init_app(app: Flask) -> None:
+    """Give templates `sidebar`."""
+    app.context_processor(lambda: {"sidebar": sidebar})

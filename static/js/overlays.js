@@ -1,0 +1,32 @@
+/* What opens over the page: dialogs by data-open-dialog, menus that close by themselves, messages that go. */
+(() => {
+  "use strict";
+  const TOAST_MS = 8000;
+
+  document.addEventListener("click", (event) => {
+    const opener = event.target.closest("[data-open-dialog]");
+    if (opener) document.getElementById(opener.dataset.openDialog)?.showModal();
+    if (event.target.closest("[data-close-dialog]")) event.target.closest("dialog").close();
+    // A click on the backdrop is a click on the dialog itself.
+    if (event.target.matches("dialog[open]")) event.target.close();
+    event.target.closest("[data-dismiss]")?.closest("[data-toast]").remove();
+    for (const menu of document.querySelectorAll("[data-menu][open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const menu of document.querySelectorAll("[data-menu][open]")) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  });
+
+  const expire = (toast) => {
+    // An error stays until it is dismissed.
+    if (toast.dataset.tone !== "danger") setTimeout(() => toast.remove(), TOAST_MS);
+  };
+
+  document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-toast]").forEach(expire));
+})();
