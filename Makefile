@@ -57,19 +57,14 @@ css-check: $(VENV)/.installed-dev ## Check that static/css/app.css is what asset
 bench: $(VENV)/.installed-dev ## Run the benchmarks
 	$(BIN)/python -m benchmarks
 
-.PHONY: constraints
-constraints: $(VENV)/.installed-dev ## Write constraints.txt from what .venv holds
-	@{ echo '# Every package of a full installation, pinned; made by `make constraints`.'; \
-		$(BIN)/pip freeze | grep -v -i -f <(sed -n 's/^\([a-z][^=]*\)==.*/^\1==/p' requirements-models.txt | tr '_-' '..') | \
-		grep -v ' @ ' | sed 's/+cpu$$//' | sort -f; } > constraints.txt
-
 .PHONY: clean
 clean: ## Delete .venv and caches; the data in .adaptary stays
 	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/pip:
-	@test -n "$(PYTHON)" || { echo "Adaptary needs Python 3.11 or newer: install it, or run make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { \
+		echo "Adaptary needs Python 3.11 or newer. Install it, or run make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: requirements.txt requirements-models.txt constraints.txt | $(VENV)/bin/pip
@@ -78,5 +73,5 @@ $(VENV)/.installed: requirements.txt requirements-models.txt constraints.txt | $
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
-	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
+	$(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt -r requirements-dev.txt
 	@touch $@

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,15 +45,11 @@ class Server:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    # Not tmp_path, which is root's alone where we are root, and Postgres then runs as another user.
-    folder = Path(tempfile.mkdtemp(prefix="adaptary-postgres-"))
-    folder.chmod(0o711)
-    server = Server(folder)
+def server(open_tmp_path: Path) -> Iterator[Server]:
+    server = Server(open_tmp_path)
     yield server
     if server.child is not None:
         server.stop()
-    shutil.rmtree(folder)
 
 
 def test_the_owner_makes_roles_and_databases_and_is_no_superuser(server):

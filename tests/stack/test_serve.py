@@ -75,8 +75,8 @@ def _has_open(pid: Path, path: Path) -> bool:
 
 
 @pytest.fixture
-def stack(tmp_path):
-    stack = Stack(tmp_path / "state")
+def stack(open_tmp_path):
+    stack = Stack(open_tmp_path / "state")
     yield stack
     if stack.process.poll() is None:
         stack.process.kill()
