@@ -171,6 +171,13 @@ def deactivate(session: Session, scope: TenantScope, user: User) -> None:
         audit.record(session, scope, "member.deactivated", user, {"email": user.email})
 
 
+def reactivate(session: Session, scope: TenantScope, user: User) -> None:
+    """Let `user` in again, with the role that they had."""
+    if user.deactivated_at is not None:
+        user.deactivated_at = None
+        audit.record(session, scope, "member.reactivated", user, {"email": user.email})
+
+
 def create_staff(session: Session, *, email: str, name: str, password: str, role: StaffRole) -> StaffMember:
     """Add one of the operator's staff. `session` is an operator session. Raises AccountError."""
     member = StaffMember(

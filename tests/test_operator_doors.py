@@ -28,6 +28,10 @@ EXPECTED = {
     "portal/identity.py",
     "portal/periodic.py",
     "portal/views/auth.py",
+    "portal/views/operator/audit.py",
+    "portal/views/operator/pool.py",
+    "portal/views/operator/queue.py",
+    "portal/views/operator/tenants.py",
 }
 
 

@@ -3,7 +3,7 @@
 from flask import Blueprint, abort, render_template
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, FileField, RadioField, SelectField, StringField, TextAreaField
+from wtforms import BooleanField, FileField, RadioField, SelectChoice, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired
 
 from core.config import get_settings
@@ -22,7 +22,11 @@ class SampleForm(FlaskForm):
     email = StringField("E-mail", [InputRequired()])
     base = SelectField("Base model", choices=["all-MiniLM-L6-v2", "SmolLM2-135M-Instruct"])
     note = TextAreaField("Note")
-    method = RadioField("Method", choices=[("lora", "Low-rank adapters"), ("full", "All weights")], default="lora")
+    method = RadioField(
+        "Method",
+        choices=[SelectChoice("lora", "Low-rank adapters"), SelectChoice("full", "All weights")],
+        default="lora",
+    )
     agree = BooleanField("Cut the text off where the model stops reading", description="Else it is refused.")
     file = FileField("File", [InputRequired()])
 
@@ -35,5 +39,7 @@ def show() -> ResponseReturnValue:
     form = SampleForm(meta={"csrf": False})
     form.email.errors = ["Enter an e-mail address, like ada@example.com."]
     return render_template(
-        "styleguide.html", form=form, statuses=[*DatasetStatus, *JobStatus, *InvoiceStatus, "active", "suspended"]
+        "styleguide.html",
+        form=form,
+        statuses=[*DatasetStatus, *JobStatus, *InvoiceStatus, "active", "suspended"],
     )

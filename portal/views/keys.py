@@ -1,0 +1,78 @@
+"""API keys: what a tenant's apps call the API with."""
+
+from uuid import UUID
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from core import api_keys
+from core.models.api_keys import ApiKey
+from core.models.models import Model
+from core.models.users import User
+from core.tenancy import Permission
+from portal import snippets
+from portal.access import allow
+from portal.forms.keys import KeyForm
+from portal.session import db, get_or_404, scope
+
+bp = Blueprint("keys", __name__, url_prefix="/keys")
+
+_MODEL_TO_COME = "your-model"
+
+
+@bp.get("")
+@allow(Permission.KEYS_READ)
+def index() -> ResponseReturnValue:
+    return _page(KeyForm())
+
+
+@bp.post("")
+@allow(Permission.KEYS_WRITE)
+def create() -> ResponseReturnValue:
+    """Make a key and show it: this answer is the only place where it stands in full."""
+    form = KeyForm()
+    if form.validate_on_submit():
+        if _is_taken(form.name.data):
+            form.name.errors = ["An active key has this name. Choose another, or revoke that one first."]
+        else:
+            key, plain = api_keys.create(db(), scope(), form.name.data)
+            db().commit()
+            model = db().scalar(
+                select(Model.name).where(Model.current_adapter_id.is_not(None)).order_by(Model.name).limit(1)
+            )
+            curl = snippets.curl_call(model or _MODEL_TO_COME)
+            page = render_template(
+                "keys/created.html", key=key, plain=plain, curl=curl, has_model=bool(model)
+            )
+            return page, 201
+    return _page(form), 422
+
+
+@bp.post("/<uuid:key_id>/revoke")
+@allow(Permission.KEYS_WRITE)
+def revoke(key_id: UUID) -> ResponseReturnValue:
+    key = get_or_404(ApiKey, key_id)
+    api_keys.revoke(db(), scope(), key)
+    db().commit()
+    flash(f"The key {key.name} is revoked.", "success")
+    return redirect(url_for("keys.index"), code=303)
+
+
+def _page(form: KeyForm) -> str:
+    rows = db().execute(
+        select(ApiKey, User.name)
+        .outerjoin(User, User.id == ApiKey.created_by_id)
+        .order_by(ApiKey.created_at.desc())
+    )
+    keys = [(key, creator) for key, creator in rows]
+    return render_template(
+        "keys/index.html",
+        form=form,
+        active=[row for row in keys if row[0].revoked_at is None],
+        revoked=[row for row in keys if row[0].revoked_at is not None],
+    )
+
+
+def _is_taken(name: str) -> bool:
+    return db().scalar(select(ApiKey.id).where(ApiKey.name == name, ApiKey.revoked_at.is_(None))) is not None

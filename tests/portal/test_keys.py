@@ -1,0 +1,74 @@
+"""API keys: made, shown once, recognised, revoked."""
+
+import re
+
+import pytest
+from sqlalchemy import select
+
+from core import api_keys
+from core.db import operator_session, tenant_session
+from core.models.api_keys import ApiKey
+from core.tenancy import Role
+
+
+def create(person, name: str = "Help desk") -> str:
+    """The plain key that the page shows."""
+    response = person.client.post("/keys", data={"name": name})
+    assert response.status_code == 201
+    shown = re.search(r'id="api-key">(ad_live_\w+)<', response.get_data(as_text=True))
+    assert shown is not None
+    return shown[1]
+
+
+def test_a_key_is_shown_once_and_works(admin):
+    plain = create(admin)
+    with operator_session("test") as session:
+        assert api_keys.verify(session, plain).scope.tenant_id == admin.scope.tenant_id
+    page = admin.client.get("/keys").get_data(as_text=True)
+    assert plain not in page
+    assert plain[: api_keys.SHOWN_PREFIX_LENGTH] in page
+    assert "Help desk" in page
+
+
+def test_the_new_keys_page_shows_the_first_request_without_the_key_in_it(admin):
+    page = admin.client.post("/keys", data={"name": "Help desk"}).get_data(as_text=True)
+    assert "/v1/classify" in page
+    assert page.count("ad_live_") == 1
+
+
+def test_the_page_with_a_key_is_kept_by_no_cache(admin):
+    response = admin.client.post("/keys", data={"name": "Help desk"})
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_two_active_keys_cannot_have_one_name(admin):
+    create(admin)
+    response = admin.client.post("/keys", data={"name": " Help  desk "})
+    assert response.status_code == 422
+    assert "An active key has this name" in response.get_data(as_text=True)
+    with tenant_session(admin.scope) as session:
+        key = session.scalars(select(ApiKey)).one()
+    admin.client.post(f"/keys/{key.id}/revoke")
+    create(admin)
+
+
+def test_a_revoked_key_is_listed_apart(admin):
+    plain = create(admin)
+    with tenant_session(admin.scope) as session:
+        key = session.scalars(select(ApiKey)).one()
+    assert admin.client.post(f"/keys/{key.id}/revoke").status_code == 303
+    page = admin.client.get("/keys").get_data(as_text=True)
+    assert "Revoked keys (1)" in page
+    assert "No active keys" in page
+    with operator_session("test") as session, pytest.raises(api_keys.InvalidApiKey):
+        api_keys.verify(session, plain)
+
+
+def test_a_key_needs_a_name(admin):
+    response = admin.client.post("/keys", data={"name": "  "})
+    assert response.status_code == 422
+    assert "Give the key a name" in response.get_data(as_text=True)
+
+
+def test_finance_has_no_keys(member):
+    assert member(Role.FINANCE).client.get("/keys").status_code == 403

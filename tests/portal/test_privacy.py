@@ -1,0 +1,64 @@
+"""The privacy policy: its versions, and what it asks for."""
+
+import pytest
+from sqlalchemy import select
+
+from core.db import tenant_session
+from core.models.privacy import PrivacyPolicy
+from core.privacy.entities import ENTITIES
+from core.privacy.policies import current_policy
+from core.tenancy import Role
+
+ON = {"enabled": "y", "entities": ["PERSON"], "allow_list": "Acme\n\n  Acme \nBig   Ben\n"}
+
+
+def versions(person) -> list[PrivacyPolicy]:
+    with tenant_session(person.scope) as session:
+        return list(session.scalars(select(PrivacyPolicy).order_by(PrivacyPolicy.version)))
+
+
+def test_the_page_tells_what_every_entity_means(admin):
+    page = admin.client.get("/privacy").get_data(as_text=True)
+    for entity in ENTITIES:
+        assert entity.title in page
+
+
+def test_each_change_is_a_version_of_its_own(admin):
+    assert admin.client.post("/privacy", data=ON).status_code == 303
+    assert admin.client.post("/privacy", data={**ON, "entities": ["EMAIL_ADDRESS"]}).status_code == 303
+    first, second = versions(admin)
+    assert (first.entities, sorted(first.allow_list)) == (["PERSON"], ["Acme", "Big Ben"])
+    assert (second.entities, second.version) == (["EMAIL_ADDRESS"], first.version + 1)
+    with tenant_session(admin.scope) as session:
+        assert current_policy(session, admin.scope.tenant_id).version == second.version
+
+
+def test_switching_off_needs_a_reason_and_is_shown(admin):
+    response = admin.client.post("/privacy", data={"entities": ["PERSON"]})
+    assert response.status_code == 422
+    assert "Say why" in response.get_data(as_text=True)
+    admin.client.post("/privacy", data={"entities": ["PERSON"], "reason": "The texts are public."})
+    page = admin.client.get("/privacy").get_data(as_text=True)
+    assert "Personal data is left as it is" in page
+    assert "The texts are public." in page
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"entities": []}, "Choose at least one"),
+        ({"entities": ["HOROSCOPE"]}, "not a valid choice"),
+        ({"allow_list": "x" * 201}, "200 characters a line"),
+        ({"allow_list": "\n".join(map(str, range(501)))}, "500 lines"),
+    ],
+)
+def test_a_wrong_policy_is_refused_beside_its_field(admin, change, message):
+    response = admin.client.post("/privacy", data={**ON, **change})
+    assert response.status_code == 422
+    assert message in response.get_data(as_text=True)
+    assert versions(admin) == []
+
+
+def test_who_may_only_read_gets_no_button(member):
+    page = member(Role.DEVELOPER).client.get("/privacy").get_data(as_text=True)
+    assert "Save as a new version" not in page
