@@ -1,7 +1,7 @@
 """Errors as pages: what happened and what to do, never a stack trace."""
 
 import structlog
-from flask import Flask, render_template
+from flask import Flask, current_app
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
@@ -35,7 +35,9 @@ def init_app(app: Flask) -> None:
 
 def _page(code: int, message: str | None = None) -> ResponseReturnValue:
     title, text = _TEXTS.get(code, _TEXTS[400 if code < 500 else 500])
-    return render_template("errors/error.html", code=code, title=title, message=message or text), code
+    # Rendered without the context of other pages, which knows who is signed in and so needs the database.
+    page = current_app.jinja_env.get_template("errors/error.html")
+    return page.render(code=code, title=title, message=message or text), code
 
 
 def _csrf(_error: CSRFError) -> ResponseReturnValue:
