@@ -1,9 +1,9 @@
 """Reading an audit log, a tenant's or the operator's: narrowed down, newest first, a page at a time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from flask import request, url_for
 from sqlalchemy import select
@@ -31,6 +31,9 @@ class AuditFilter:
     @property
     def is_empty(self) -> bool:
         return not (self.actor or self.action or self.since or self.until)
+
+
+_QUERY_FIELDS = tuple(field.name for field in fields(AuditFilter))
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,8 @@ def detail_text(detail: Mapping[str, object]) -> str:
 
 
 def _address(page: int) -> str:
-    query = {key: value for key, value in request.args.items() if value and key != "page"}
+    # Only the filter's own fields: url_for gives some other names a meaning.
+    query: dict[str, Any] = {name: request.args[name] for name in _QUERY_FIELDS if request.args.get(name)}
     return url_for(str(request.endpoint), **query, page=page)
 
 

@@ -35,7 +35,7 @@ def events(admin):
 
 def body(person, query: str = "") -> str:
     """The events on the page, without the filter's form."""
-    page = person.client.get(f"/audit{query}").get_data(as_text=True)
+    page: str = person.client.get(f"/audit{query}").get_data(as_text=True)
     return page.partition("<main")[2].partition("</form>")[2]
 
 
@@ -76,6 +76,12 @@ def test_a_senseless_filter_says_so_and_nothing_breaks(admin):
     assert response.status_code == 200
     assert "Not a valid date" in response.get_data(as_text=True)
     assert admin.client.get("/audit?page=99999999999999999999").status_code == 200
+
+
+def test_nothing_but_the_filter_gets_into_the_links_of_the_pages(admin, events):
+    events(*({} for _ in range(PAGE_SIZE + 1)))
+    page = body(admin, "?endpoint=x&_external=1&_scheme=javascript&actor=grace")
+    assert 'href="/audit?actor=grace&amp;page=2"' in page
 
 
 def test_older_events_are_on_further_pages_under_the_same_filter(admin, events):

@@ -23,7 +23,8 @@ def operator(staff):
 def page(client, path: str) -> str:
     response = client.get(path)
     assert response.status_code == 200
-    return response.get_data(as_text=True)
+    text: str = response.get_data(as_text=True)
+    return text
 
 
 def use(person, tokens: int) -> None:
