@@ -1,8 +1,6 @@
-/* What opens over the page: dialogs by data-open-dialog, menus that close by themselves, messages that go. */
+/* What opens over the page: dialogs by data-open-dialog, menus that close by themselves, messages to dismiss. */
 (() => {
   "use strict";
-  const TOAST_MS = 8000;
-
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-open-dialog]");
     if (opener) document.getElementById(opener.dataset.openDialog)?.showModal();
@@ -22,11 +20,4 @@
       menu.querySelector("summary").focus();
     }
   });
-
-  const expire = (toast) => {
-    // An error stays until it is dismissed.
-    if (toast.dataset.tone !== "danger") setTimeout(() => toast.remove(), TOAST_MS);
-  };
-
-  document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-toast]").forEach(expire));
 })();

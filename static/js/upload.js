@@ -13,6 +13,8 @@
     const drop = event.target.closest(".file-drop");
     const file = event.target.files?.[0];
     if (!drop || !file) return;
+    drop.closest(".field")?.removeAttribute("data-invalid");
+    drop.parentElement.querySelector(".field-error")?.remove();
     drop.querySelector("[data-file-name]").textContent = file.name;
     drop.querySelector("[data-file-hint]").textContent = readable(file.size);
   });
@@ -35,7 +37,7 @@
       window.htmx?.process(document.getElementById(id));
     }
     window.scrollTo(0, 0);
-    document.getElementById("main").focus();
+    document.getElementById("main").focus({ preventScroll: true });
   };
 
   window.addEventListener("popstate", () => location.reload());
