@@ -1,0 +1,61 @@
+"""The check of an upload: its profile, its findings and a summary of its personal data, as one report."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from core.privacy.types import Policy
+from core.storage import TenantKey
+from training.data.batches import in_batches
+from training.data.columns import ColumnMapping, LabeledRow, labeled_rows
+from training.data.personal import Protector, Summary, for_display
+from training.data.profile import Profiler
+from training.data.readers import Reading
+from training.data.report import Report
+from training.data.table import Table
+from training.data.tokens import TokenCounter
+
+SEARCHED_ROWS = 5000
+"""Of how many rows personal data is looked for before the import, in which it is in all of them."""
+
+_FIRST_PASS = 0.3  # progress: numbers come quickly, names do not
+
+
+def check(
+    table: Table,
+    mapping: ColumnMapping,
+    reading: Reading,
+    *,
+    tokens: TokenCounter,
+    key: TenantKey,
+    policy: Policy,
+    position: Callable[[], float],
+    beat: Callable[[float], None],
+) -> dict[str, Any]:
+    """The report on `table`, read as `mapping` says. Raises DataError.
+
+    `position` tells how far the table's file has been read, `beat` is told how far the check is (0 to 1).
+    """
+    profiler = Profiler(tokens)
+    for batch in in_batches(labeled_rows(table, mapping)):
+        profiler.add(batch)
+        beat(position() * _FIRST_PASS)
+    profile = profiler.finish()
+    report = Report(profile, reading)
+
+    every = -(-profile.rows // SEARCHED_ROWS)
+    protector = Protector(key, policy)
+    summary = Summary(protector)
+    examples: dict[int, LabeledRow] = {}
+
+    def searched() -> Iterator[LabeledRow]:
+        for row in labeled_rows(table, mapping):
+            if row.number in wanted:
+                examples[row.number] = row
+            if row.number % every == 0:
+                yield row
+
+    wanted = report.rows_wanted
+    for batch in in_batches(searched()):
+        summary.add([row.number for row in batch], protector.protect([row.text for row in batch]))
+        beat(_FIRST_PASS + position() * (1 - _FIRST_PASS))
+    return report.to_json(examples, for_display(key, policy).texts, summary.to_json(profile.rows))
