@@ -16,18 +16,25 @@ _PASSWORD_HELP = f"At least {MINIMUM_LENGTH} characters."
 
 class SignUpForm(FlaskForm):
     tenant_name = StringField(
-        "Company", [DataRequired("Enter your company's name."), Length(max=120, message="Use at most 120 characters.")]
+        "Company",
+        [DataRequired("Enter your company's name."), Length(max=120, message="Use at most 120 characters.")],
     )
     name = StringField("Your name", _NAME, render_kw={"autocomplete": "name"})
-    email = EmailField("E-mail", [DataRequired("Enter your e-mail address.")], render_kw={"autocomplete": "email"})
+    email = EmailField(
+        "E-mail", [DataRequired("Enter your e-mail address.")], render_kw={"autocomplete": "email"}
+    )
     password = PasswordField(
         "Password", _NEW_PASSWORD, description=_PASSWORD_HELP, render_kw={"autocomplete": "new-password"}
     )
-    terms = BooleanField("I accept the terms of service", [InputRequired("Accept the terms of service to go on.")])
+    terms = BooleanField(
+        "I accept the terms of service", [InputRequired("Accept the terms of service to go on.")]
+    )
 
 
 class LoginForm(FlaskForm):
-    email = EmailField("E-mail", [DataRequired("Enter your e-mail address.")], render_kw={"autocomplete": "username"})
+    email = EmailField(
+        "E-mail", [DataRequired("Enter your e-mail address.")], render_kw={"autocomplete": "username"}
+    )
     password = PasswordField(
         "Password", [DataRequired("Enter your password.")], render_kw={"autocomplete": "current-password"}
     )
@@ -39,4 +46,6 @@ class AcceptInviteForm(FlaskForm):
     password = PasswordField(
         "Password", _NEW_PASSWORD, description=_PASSWORD_HELP, render_kw={"autocomplete": "new-password"}
     )
-    terms = BooleanField("I accept the terms of service", [InputRequired("Accept the terms of service to go on.")])
+    terms = BooleanField(
+        "I accept the terms of service", [InputRequired("Accept the terms of service to go on.")]
+    )

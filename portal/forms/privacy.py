@@ -1,4 +1,4 @@
-"""The form for a tenant's privacy policy."""
+"""The form for a tenant's privacy policy; what it may not say is checked where the policy is made."""
 
 from typing import Any
 
@@ -11,13 +11,9 @@ from wtforms import (
     TextAreaField,
     ValidationError,
 )
-from wtforms.validators import Length
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from core.privacy.entities import ENTITIES
-
-MAXIMUM_ALLOWED = 500
-_LONGEST_ALLOWED = 200
 
 
 class EntitiesField(SelectMultipleField):
@@ -34,9 +30,7 @@ class PolicyForm(FlaskForm):
         "Find and replace personal data", description="Off means that texts are stored and read as they come."
     )
     reason = StringField(
-        "Reason",
-        [Length(max=500, message="Use at most 500 characters.")],
-        description="Needed to switch it off, and kept with this version of the policy.",
+        "Reason", description="Needed to switch it off, and kept with this version of the policy."
     )
     entities = EntitiesField(
         "What to replace", choices=[SelectChoice(entity.name, entity.title) for entity in ENTITIES]
@@ -46,22 +40,6 @@ class PolicyForm(FlaskForm):
         description="One a line: names of products, your own company, your support address.",
     )
 
-    @property
-    def allowed(self) -> list[str]:
-        """The lines of the allow-list, without blanks and repetitions."""
-        lines = (" ".join(line.split()) for line in (self.allow_list.data or "").splitlines())
-        return list(dict.fromkeys(line for line in lines if line))
-
-    def validate_reason(self, field: Any) -> None:
-        if not self.enabled.data and not (field.data or "").strip():
-            raise ValidationError("Say why personal data is to be left in.")
-
     def validate_entities(self, field: Any) -> None:
         if self.enabled.data and not field.data:
             raise ValidationError("Choose at least one, or switch the policy off.")
-
-    def validate_allow_list(self, _field: Any) -> None:
-        if len(self.allowed) > MAXIMUM_ALLOWED:
-            raise ValidationError(f"Use at most {MAXIMUM_ALLOWED} lines.")
-        if any(len(line) > _LONGEST_ALLOWED for line in self.allowed):
-            raise ValidationError(f"Use at most {_LONGEST_ALLOWED} characters a line.")

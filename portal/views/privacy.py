@@ -7,9 +7,10 @@ from sqlalchemy import select
 from core.models.privacy import PrivacyPolicy
 from core.models.users import User
 from core.privacy.entities import ENTITIES
-from core.privacy.policies import change_policy, current_policy
+from core.privacy.policies import PolicyError, change_policy, current_policy
 from core.tenancy import Permission
 from portal.access import allow
+from portal.forms import errors
 from portal.forms.privacy import PolicyForm
 from portal.session import db, scope
 
@@ -35,19 +36,23 @@ def index() -> ResponseReturnValue:
 @allow(Permission.PRIVACY_WRITE)
 def save() -> ResponseReturnValue:
     form = PolicyForm()
-    if not form.validate_on_submit():
-        return _page(form), 422
-    row = change_policy(
-        db(),
-        scope(),
-        entities=frozenset(form.entities.data),
-        allow_list=frozenset(form.allowed),
-        enabled=form.enabled.data,
-        reason=(form.reason.data or "").strip() or None,
-    )
-    db().commit()
-    flash(f"Version {row.version} of the policy is in force.", "success")
-    return redirect(url_for("privacy.index"), code=303)
+    if form.validate_on_submit():
+        try:
+            row = change_policy(
+                db(),
+                scope(),
+                entities=form.entities.data,
+                allow_list=(form.allow_list.data or "").splitlines(),
+                enabled=form.enabled.data,
+                reason=form.reason.data,
+            )
+        except PolicyError as error:
+            errors.show(form, error)
+        else:
+            db().commit()
+            flash(f"Version {row.version} of the policy is in force.", "success")
+            return redirect(url_for("privacy.index"), code=303)
+    return _page(form), 422
 
 
 def _page(form: PolicyForm) -> str:

@@ -48,8 +48,8 @@ def test_switching_off_needs_a_reason_and_is_shown(admin):
     [
         ({"entities": []}, "Choose at least one"),
         ({"entities": ["HOROSCOPE"]}, "not a valid choice"),
-        ({"allow_list": "x" * 201}, "200 characters a line"),
-        ({"allow_list": "\n".join(map(str, range(501)))}, "500 lines"),
+        ({"allow_list": "x" * 201}, "at most 200 characters"),
+        ({"allow_list": "\n".join(map(str, range(1001)))}, "at most 1000 values"),
     ],
 )
 def test_a_wrong_policy_is_refused_beside_its_field(admin, change, message):
