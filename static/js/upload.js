@@ -3,6 +3,8 @@
 (() => {
   "use strict";
   const UNITS = ["bytes", "KB", "MB", "GB"];
+  const addressOf = ({ pathname, search }) => pathname + search;
+  let shown = addressOf(location);
 
   const readable = (bytes) => {
     const power = Math.min(Math.floor(Math.log2(Math.max(bytes, 1)) / 10), UNITS.length - 1);
@@ -31,6 +33,7 @@
       return;
     }
     if (request.responseURL !== location.href) history.pushState(null, "", request.responseURL);
+    shown = addressOf(location);
     document.title = page.title;
     for (const id of ["main", "toasts"]) {
       document.getElementById(id).replaceWith(document.adoptNode(page.getElementById(id)));
@@ -40,7 +43,10 @@
     document.getElementById("main").focus({ preventScroll: true });
   };
 
-  window.addEventListener("popstate", () => location.reload());
+  // Going back to an address whose page was replaced loads it anew; going to a place on this page does not.
+  window.addEventListener("popstate", () => {
+    if (addressOf(location) !== shown) location.reload();
+  });
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
