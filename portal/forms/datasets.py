@@ -2,14 +2,14 @@
 
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField, FileRequired
-from wtforms import RadioField, SelectField, StringField
+from wtforms import RadioField, SelectChoice, SelectField, StringField
 from wtforms.validators import InputRequired, Length, Optional
 
 from training.data.delimited import DELIMITERS
 from training.data.encodings import ENCODINGS
 
 NO_SPLIT = ""
-_ENCODINGS = [(name, title) for name, title in ENCODINGS.items() if name != "utf-8-sig"]
+_ENCODINGS = [SelectChoice(name, title) for name, title in ENCODINGS.items() if name != "utf-8-sig"]
 
 
 class NewVersionForm(FlaskForm):
@@ -41,10 +41,10 @@ class ColumnsForm(FlaskForm):
 
     def offer(self, columns: list[str]) -> None:
         """Offer `columns` in every field."""
-        choices = [(name, name) for name in columns]
+        choices = [SelectChoice(name) for name in columns]
         self.text.choices = choices
         self.label.choices = choices
-        self.split.choices = [(NO_SPLIT, "None: split 80 / 10 / 10"), *choices]
+        self.split.choices = [SelectChoice(NO_SPLIT, "None: split 80 / 10 / 10"), *choices]
 
 
 class ReadingForm(FlaskForm):
@@ -52,8 +52,11 @@ class ReadingForm(FlaskForm):
 
     encoding = SelectField("Encoding", choices=_ENCODINGS)
     delimiter = SelectField(
-        "Columns are separated by", choices=[(sign, title.capitalize()) for sign, title in DELIMITERS.items()]
+        "Columns are separated by",
+        choices=[SelectChoice(sign, title.capitalize()) for sign, title in DELIMITERS.items()],
     )
     header = RadioField(
-        "First row", choices=[("names", "Column names"), ("data", "Data already")], default="names"
+        "First row",
+        choices=[SelectChoice("names", "Column names"), SelectChoice("data", "Data already")],
+        default="names",
     )

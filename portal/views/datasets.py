@@ -11,6 +11,7 @@ from flask import Blueprint, Flask, Response, abort, flash, redirect, render_tem
 from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from core.config import get_settings
 from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
@@ -57,7 +58,7 @@ def too_large(_error: Exception) -> ResponseReturnValue:
 def index() -> ResponseReturnValue:
     versions = db().scalars(
         select(DatasetVersion)
-        .distinct(DatasetVersion.dataset_id)
+        .ext(distinct_on(DatasetVersion.dataset_id))
         .order_by(DatasetVersion.dataset_id, DatasetVersion.number.desc())
     )
     latest = {version.dataset_id: version for version in versions}

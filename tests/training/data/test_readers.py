@@ -16,8 +16,8 @@ from training.data.errors import DataError
 from training.data.files import DataFormat
 from training.data.readers import Reading, detect, open_table, preview
 
-TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=60)
-LINES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=60)
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=60)
+LINES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
 ROWS = st.lists(st.tuples(LINES, TEXT), min_size=1, max_size=20)
 
 
