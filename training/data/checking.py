@@ -14,7 +14,7 @@ from training.data.report import Report
 from training.data.table import Table
 from training.data.tokens import TokenCounter
 
-SEARCHED_ROWS = 5000
+SEARCHED_ROWS = 10_000
 """Of how many rows personal data is looked for before the import, in which it is in all of them."""
 
 _FIRST_PASS = 0.3  # progress: numbers come quickly, names do not
@@ -44,7 +44,7 @@ def check(
 
     every = -(-profile.rows // SEARCHED_ROWS)
     protector = Protector(key, policy)
-    summary = Summary(protector)
+    summary = Summary(policy)
     examples: dict[int, LabeledRow] = {}
 
     def searched() -> Iterator[LabeledRow]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -159,7 +160,7 @@ def _first_equal(profile: Profile, among: Positions, positions: Positions) -> li
     return result
 
 
-def _mixed_keys(keys: npt.NDArray[np.uint64], values: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+def _mixed_keys(keys: npt.NDArray[np.uint64], values: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
     """The keys that occur with more than one value."""
     order = np.argsort(keys, kind="stable")
     keys, values = keys[order], values[order]
@@ -173,7 +174,7 @@ def _mixed_keys(keys: npt.NDArray[np.uint64], values: npt.NDArray[np.int64]) -> 
 
 def _conflicts(profile: Profile) -> Iterator[Finding]:
     complete = profile.complete
-    keys = _mixed_keys(profile.keys[complete], profile.labels[complete].astype(np.int64))
+    keys = _mixed_keys(profile.keys[complete], profile.labels[complete])
     if not len(keys):
         return
     positions = complete[np.isin(profile.keys[complete], keys)]
@@ -204,7 +205,7 @@ def _leaks(profile: Profile) -> Iterator[Finding]:
     if not profile.has_own_split:
         return
     complete = profile.complete
-    keys = _mixed_keys(profile.keys[complete], profile.splits[complete].astype(np.int64))
+    keys = _mixed_keys(profile.keys[complete], profile.splits[complete])
     if not len(keys):
         return
     positions = complete[np.isin(profile.keys[complete], keys)]

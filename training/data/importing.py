@@ -50,7 +50,7 @@ class Importer:
         self._key = key
         self._protector = protector
         self._beat = beat
-        self._summary = Summary(protector)
+        self._summary = Summary(protector.policy)
         self._texts = array("Q")
         self._keys = array("Q")
         self._labels = array("I")

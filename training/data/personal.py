@@ -1,20 +1,15 @@
 """Personal data in a data set: replaced in its rows, and summed up for its owner without being shown."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from core.privacy.detect import Detector
-from core.privacy.entities import DEFAULT_POLICY, ENTITIES
+from core.privacy.entities import DEFAULT_POLICY
 from core.privacy.pseudonymise import Pseudonymiser, privacy_key
+from core.privacy.report import FindingsReport
 from core.privacy.types import Finding, Policy
 from core.storage import TenantKey
-
-EXAMPLES = 5
-_AROUND = 50
-_MASK = "▒"
-_LONGEST_MASK = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +34,9 @@ class Protector:
             return [Protected(text, text, ()) for text in texts]
         found = self._detector.detect(texts)
         return [
-            Protected(text, self.replace(text, findings), findings)
+            Protected(text, self._pseudonymiser.replace(text, findings), findings)
             for text, findings in zip(texts, found, strict=True)
         ]
-
-    def replace(self, text: str, findings: Sequence[Finding]) -> str:
-        return self._pseudonymiser.replace(text, findings)
 
     def texts(self, texts: Sequence[str]) -> list[str]:
         """`texts` with what is personal in them replaced."""
@@ -57,76 +49,25 @@ def for_display(key: TenantKey, policy: Policy) -> Protector:
 
 
 class Summary:
-    """Counts what a protector finds, with a few examples of each kind in which the original is masked."""
+    """Counts what a protector finds, row by row, with a few masked examples of each kind."""
 
-    def __init__(self, protector: Protector) -> None:
-        self._protector = protector
-        self._rows = 0
-        self._rows_with = 0
-        self._counts: Counter[str] = Counter()
-        self._row_counts: Counter[str] = Counter()
-        self._examples: dict[str, list[dict[str, Any]]] = {}
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._found = FindingsReport()
 
     def add(self, numbers: Sequence[int], rows: Sequence[Protected]) -> None:
         """Take in rows, with their numbers in the file."""
         for number, row in zip(numbers, rows, strict=True):
-            self._rows += 1
-            self._rows_with += bool(row.findings)
-            self._counts.update(finding.entity for finding in row.findings)
-            for entity in sorted({finding.entity for finding in row.findings}):
-                self._row_counts[entity] += 1
-                examples = self._examples.setdefault(entity, [])
-                if len(examples) < EXAMPLES:
-                    examples.append({"row": number, **self._example(row, entity)})
-
-    def _example(self, row: Protected, entity: str) -> dict[str, str]:
-        """What surrounds the first `entity` in `row`, before (masked) and after."""
-        first = next(finding for finding in row.findings if finding.entity == entity)
-        start, end = max(0, first.start - _AROUND), first.end + _AROUND
-        inside = [finding for finding in row.findings if finding.end > start and finding.start < end]
-        # Nothing that was found is cut in two, or a part of it would not be masked.
-        start = min([start, *(finding.start for finding in inside)])
-        end = min(len(row.original), max([end, *(finding.end for finding in inside)]))
-        stretch = row.original[start:end]
-        shifted = [
-            Finding(finding.start - start, finding.end - start, finding.entity, finding.score)
-            for finding in inside
-        ]
-        left, right = "…" if start else "", "…" if end < len(row.original) else ""
-        return {
-            "before": left + _one_line(_masked(stretch, shifted)) + right,
-            "after": left + _one_line(self._protector.replace(stretch, shifted)) + right,
-        }
+            self._found.add(number, row.original, row.findings)
 
     def to_json(self, rows: int) -> dict[str, Any]:
         """The summary; `rows` is how many there are in all, of which some may have been looked at only."""
-        titles = {entity.name: entity.title for entity in ENTITIES}
+        found = self._found.as_dict()
         return {
-            "policy_version": self._protector.policy.version,
-            "enabled": self._protector.policy.enabled,
+            "policy_version": self._policy.version,
+            "enabled": self._policy.enabled,
             "rows": rows,
-            "rows_checked": self._rows,
-            "rows_with": self._rows_with,
-            "entities": [
-                {
-                    "entity": entity,
-                    "title": titles.get(entity, entity),
-                    "count": count,
-                    "rows": self._row_counts[entity],
-                    "examples": self._examples[entity],
-                }
-                for entity, count in self._counts.most_common()
-            ],
+            "rows_checked": found["rows"],
+            "rows_with": found["rows_with_findings"],
+            "entities": found["entities"],
         }
-
-
-def _masked(text: str, findings: Sequence[Finding]) -> str:
-    parts, position = [], 0
-    for finding in sorted(findings, key=lambda finding: finding.start):
-        parts += [text[position : finding.start], _MASK * min(finding.end - finding.start, _LONGEST_MASK)]
-        position = max(position, finding.end)
-    return "".join([*parts, text[position:]])
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

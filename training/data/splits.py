@@ -18,6 +18,7 @@ NO_SPLIT = -1
 SHARE = 0.1
 
 Codes = npt.NDArray[np.int8]
+Groups = npt.NDArray[np.uint32]
 
 
 def split_rows(
@@ -51,10 +52,16 @@ def _without_leaks(keys: npt.NDArray[np.uint64], own: Codes) -> Codes:
     return np.where(own == strongest[group], own, LEFT_OUT).astype(np.int8)
 
 
-def _group(keys: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int64], int]:
+def _group(keys: npt.NDArray[np.uint64]) -> tuple[Groups, int]:
     """Each row's group of equal keys, numbered in the order of the keys, and how many there are."""
-    distinct, group = np.unique(keys, return_inverse=True)
-    return group, len(distinct)
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    is_first = np.ones(len(keys), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
+    del ordered
+    groups = np.empty(len(keys), dtype=np.uint32)
+    groups[order] = np.cumsum(is_first, dtype=np.uint32) - 1
+    return groups, int(is_first.sum())
 
 
 def _divide(
@@ -80,17 +87,25 @@ def _divide(
 
 
 def _label_of_group(
-    group: npt.NDArray[np.int64], labels: npt.NDArray[np.uint32], label_names: Sequence[str]
-) -> npt.NDArray[np.int64]:
+    group: Groups, labels: npt.NDArray[np.uint32], label_names: Sequence[str]
+) -> npt.NDArray[np.int32]:
     """The most common label of each group; the first by name on a tie, so that the rows' order plays no part."""
-    order = np.argsort(np.argsort(np.array(label_names, dtype=object), kind="stable"))
-    ranks = order[labels]
-    pairs, counts = np.unique(group * len(label_names) + ranks, return_counts=True)
-    pair_group, pair_rank = np.divmod(pairs, len(label_names))
+    ranks = np.argsort(np.argsort(np.array(label_names, dtype=object), kind="stable"))
+    pairs = group.astype(np.int64)
+    pairs *= len(label_names)
+    pairs += ranks[labels]
+    pairs.sort()
+    starts = np.flatnonzero(np.concatenate([[True], pairs[1:] != pairs[:-1]]))
+    counts = np.diff(starts, append=len(pairs))
+    pairs = pairs[starts]
+    pair_group, pair_rank = pairs // len(label_names), (pairs % len(label_names)).astype(np.int32)
+    del pairs, starts
+    if len(pair_group) == int(pair_group[-1]) + 1:
+        return pair_rank  # one label for each text, as nearly always
     best_first = np.lexsort((pair_rank, -counts, pair_group))
     _, first = np.unique(pair_group[best_first], return_index=True)
-    ranks_of_groups: npt.NDArray[np.int64] = pair_rank[best_first][first]
-    return ranks_of_groups
+    best: npt.NDArray[np.int32] = pair_rank[best_first][first]
+    return best
 
 
 def _divide_label(sizes: npt.NDArray[np.int64], held_out: set[int]) -> Codes:
