@@ -16,7 +16,7 @@ from training.data.errors import DataError
 from training.data.normalise import digest64, text_key
 from training.data.personal import Protector, Summary
 from training.data.profile import MAX_LABELS, first_of_equal
-from training.data.splits import LEFT_OUT, NO_SPLIT, SPLITS, Codes, split_rows
+from training.data.splits import LEFT_OUT, NO_SPLIT, SPLITS, Codes, joined_keys, split_rows
 from training.data.table import Table
 
 _SECOND_PASS = 0.95  # the progress at which the first, much longer one is done
@@ -52,7 +52,8 @@ class Importer:
         self._beat = beat
         self._summary = Summary(protector.policy)
         self._texts = array("Q")
-        self._keys = array("Q")
+        self._original_keys = array("Q")
+        self._model_keys = array("Q")
         self._labels = array("I")
         self._splits = array("b")
         self._label_ids: dict[str, int] = {}
@@ -104,8 +105,10 @@ class Importer:
 
     def _note(self, row: LabeledRow, text: str) -> None:
         self._texts.append(digest64(text))
-        # Pseudonyms of one kind are all the same to the model, so texts that differ in them only are, too.
-        self._keys.append(text_key(generalise(text)))
+        # Pseudonyms of one kind are all the same to the model, so texts that differ in them only are, too. And of
+        # two spellings of one text a name may have been found in one only: what was the same stays the same.
+        self._original_keys.append(text_key(row.text))
+        self._model_keys.append(text_key(generalise(text)))
         label = self._label_ids.setdefault(row.label, len(self._label_ids))
         if label >= MAX_LABELS:
             raise DataError(
@@ -116,7 +119,10 @@ class Importer:
 
     def _split(self) -> Codes:
         """The split of every row of the draft; LEFT_OUT for repeated rows and leaks."""
-        keys = np.frombuffer(self._keys, dtype=np.uint64)
+        keys = joined_keys(
+            np.frombuffer(self._original_keys, dtype=np.uint64),
+            np.frombuffer(self._model_keys, dtype=np.uint64),
+        )
         labels = np.frombuffer(self._labels, dtype=np.uint32)
         own = np.frombuffer(self._splits, dtype=np.int8)
         kept = first_of_equal(np.frombuffer(self._texts, dtype=np.uint64), labels, own)

@@ -29,8 +29,11 @@ def without_case_and_punctuation(text: str) -> str:
     if folded.isascii():
         key = _ASCII_SEPARATORS.sub(" ", folded).strip()
     else:
-        # Letters, marks (an Indic vowel is one) and numbers stay; punctuation, symbols and spaces separate.
+        # Compatibility forms (full-width, mathematical) have a case of their own, and some fold to what composes.
+        for _ in range(2):
+            folded = unicodedata.normalize("NFKC", folded).casefold()
         folded = unicodedata.normalize("NFKC", folded)
+        # Letters, marks (an Indic vowel is one) and numbers stay; punctuation, symbols and spaces separate.
         key = " ".join(
             "".join(sign if unicodedata.category(sign)[0] in "LMN" else " " for sign in folded).split()
         )

@@ -45,6 +45,25 @@ def split_rows(
     return codes
 
 
+def joined_keys(first: npt.NDArray[np.uint64], second: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Keys that are equal for rows that either of two keys holds for equal, directly or by way of others."""
+    keys = first
+    while True:
+        joined = _least_of_equal(_least_of_equal(keys, second), first)
+        if (joined == keys).all():
+            return joined
+        keys = joined
+
+
+def _least_of_equal(values: npt.NDArray[np.uint64], keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """The least of the values of rows with equal keys, for each row."""
+    group, groups = _group(keys)
+    least = np.full(groups, np.iinfo(np.uint64).max, dtype=np.uint64)
+    np.minimum.at(least, group, values)
+    result: npt.NDArray[np.uint64] = least[group]
+    return result
+
+
 def _without_leaks(keys: npt.NDArray[np.uint64], own: Codes) -> Codes:
     group, groups = _group(keys)
     strongest = np.full(groups, LEFT_OUT, dtype=np.int8)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.data.normalise import text_key
-from training.data.splits import LEFT_OUT, TEST, TRAIN, VALIDATION, split_rows
+from training.data.splits import LEFT_OUT, TEST, TRAIN, VALIDATION, joined_keys, split_rows
 
 ROWS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 3)), min_size=1, max_size=300)
 NAMES = ["b", "a", "d", "c"]
@@ -83,3 +83,13 @@ def test_a_missing_validation_split_is_taken_from_the_training_rows():
     codes = split_rows(keys, labels, NAMES, own)
     assert (codes[:40] == TEST).all()
     assert np.bincount(codes[40:]).tolist() == [144, 16]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12))
+@settings(max_examples=100, deadline=None)
+def test_rows_that_either_key_holds_for_equal_are_joined_and_no_others(pairs):
+    first, second = (np.array(column, dtype=np.uint64) for column in zip(*pairs, strict=True))
+    joined = joined_keys(first, second)
+    linked = np.equal.outer(first, first) | np.equal.outer(second, second)
+    reachable = np.linalg.matrix_power(linked.astype(np.int64), len(pairs)) > 0
+    assert (np.equal.outer(joined, joined) == reachable).all()
