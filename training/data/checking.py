@@ -1,6 +1,7 @@
 """The check of an upload: its profile, its findings and a summary of its personal data, as one report."""
 
 from collections.abc import Callable, Iterator
+from math import ceil
 from typing import Any
 
 from core.privacy.types import Policy
@@ -15,7 +16,8 @@ from training.data.table import Table
 from training.data.tokens import TokenCounter
 
 SEARCHED_ROWS = 10_000
-"""Of how many rows personal data is looked for before the import, in which it is in all of them."""
+SEARCHED_CHARACTERS = 1_500_000
+"""In how much text personal data is looked for at most, spread over the file. The import looks at all of it."""
 
 _FIRST_PASS = 0.3  # progress: numbers come quickly, names do not
 
@@ -42,7 +44,9 @@ def check(
     profile = profiler.finish()
     report = Report(profile, reading)
 
-    every = -(-profile.rows // SEARCHED_ROWS)
+    every = max(
+        ceil(profile.rows / SEARCHED_ROWS), ceil(profile.characters.sum(dtype=int) / SEARCHED_CHARACTERS), 1
+    )
     protector = Protector(key, policy)
     summary = Summary(policy)
     examples: dict[int, LabeledRow] = {}
