@@ -1,0 +1,135 @@
+"""What was found in a dataset, in a form that may be stored and shown: counts and masked examples.
+
+No value that was found is in it. What stands around an example is the tenant's text, cut short, with every other
+finding in it reduced to its kind.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.privacy.entities import ENTITIES
+from core.privacy.types import Finding
+
+MAX_EXAMPLES = 5
+_CONTEXT_CHARACTERS = 40
+# Of a number shorter than this, four digits would give too much away.
+_MIN_DIGITS_TO_SHOW_LAST_FOUR = 10
+_HIDDEN = "***"
+
+
+@dataclass(slots=True)
+class _Kind:
+    """What was found of one entity."""
+
+    findings: int = 0
+    rows: int = 0
+    examples: list[dict[str, Any]] = field(default_factory=list)
+
+
+class FindingsReport:
+    """Collects findings row by row, in memory that does not grow with the rows."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._rows_with_findings = 0
+        self._kinds: dict[str, _Kind] = {}
+
+    def add(self, row: int, text: str, findings: Sequence[Finding]) -> None:
+        """Count one text, which stands in row number `row` of the tenant's file."""
+        self._rows += 1
+        self._rows_with_findings += bool(findings)
+        for entity, count in Counter(finding.entity for finding in findings).items():
+            kind = self._kinds.setdefault(entity, _Kind())
+            kind.findings += count
+            kind.rows += 1
+            if len(kind.examples) < MAX_EXAMPLES:
+                # One example a row, so that one long text does not fill the list.
+                chosen = next(finding for finding in findings if finding.entity == entity)
+                kind.examples.append({"row": row, **_example(text, chosen, findings)})
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: rows, rows_with_findings, findings, and `entities` in the catalogue's order.
+
+        Each of these has its entity, title, findings, rows and up to MAX_EXAMPLES examples: the row's number, the
+        text to the left, the masked value, the placeholder that replaces it, and the text to the right.
+        """
+        return {
+            "rows": self._rows,
+            "rows_with_findings": self._rows_with_findings,
+            "findings": sum(kind.findings for kind in self._kinds.values()),
+            "entities": [
+                {
+                    "entity": entity.name,
+                    "title": entity.title,
+                    "findings": kind.findings,
+                    "rows": kind.rows,
+                    "examples": kind.examples,
+                }
+                for entity in ENTITIES
+                if (kind := self._kinds.get(entity.name)) is not None
+            ],
+        }
+
+
+def summarise(
+    findings: Sequence[Sequence[Finding]], texts: Sequence[str], rows: Sequence[int]
+) -> dict[str, Any]:
+    """The report of `texts`, which stand in `rows` of a file and have `findings`; see FindingsReport.as_dict."""
+    report = FindingsReport()
+    for row, text, found in zip(rows, texts, findings, strict=True):
+        report.add(row, text, found)
+    return report.as_dict()
+
+
+def mask(entity: str, value: str) -> str:
+    """`value` for display, so that its owner knows it again and nobody else learns it: `J*** S***`, `***1881`."""
+    digits = [char for char in value if char.isdigit()]
+    if entity == "EMAIL_ADDRESS":
+        return "@".join(_first_letter(part) for part in value.split("@"))
+    if entity in {"PERSON", "LOCATION", "ORGANIZATION", "URL", "DATE_TIME"}:
+        return " ".join(_first_letter(word) for word in value.split())
+    if len(digits) >= _MIN_DIGITS_TO_SHOW_LAST_FOUR and entity in {
+        "CREDIT_CARD",
+        "IBAN_CODE",
+        "PHONE_NUMBER",
+    }:
+        return _HIDDEN + "".join(digits[-4:])
+    return _HIDDEN
+
+
+def _first_letter(word: str) -> str:
+    # A fixed number of stars: the length of a name says much about it.
+    return (word[0] if word[:1].isalpha() else "") + _HIDDEN
+
+
+def _example(text: str, chosen: Finding, findings: Sequence[Finding]) -> dict[str, str]:
+    before = [finding for finding in findings if finding.end <= chosen.start]
+    behind = [finding for finding in findings if finding.start >= chosen.end]
+    left = _reduced(text, 0, chosen.start, before)
+    right = _reduced(text, chosen.end, len(text), behind)
+    return {
+        "left": _last_part(left),
+        "value": mask(chosen.entity, text[chosen.start : chosen.end]),
+        "placeholder": f"[{chosen.entity}]",
+        "right": _first_part(right),
+    }
+
+
+def _reduced(text: str, start: int, end: int, findings: Sequence[Finding]) -> str:
+    """Part of `text` on one line, with `findings` reduced to their kinds."""
+    parts = []
+    for finding in sorted(findings):
+        parts += [text[start : finding.start], f"[{finding.entity}]"]
+        start = finding.end
+    return re.sub(r"\s+", " ", "".join([*parts, text[start:end]]))
+
+
+def _first_part(text: str) -> str:
+    return text if len(text) <= _CONTEXT_CHARACTERS else text[:_CONTEXT_CHARACTERS].rstrip() + "…"
+
+
+def _last_part(text: str) -> str:
+    return text if len(text) <= _CONTEXT_CHARACTERS else "…" + text[-_CONTEXT_CHARACTERS:].lstrip()
