@@ -1,0 +1,111 @@
+"""Fine-tune jobs as their pages show them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
+from core.models.fine_tune_jobs import FineTuneJob, JobLogLine, JobMetric
+from core.models.models import Adapter, Model
+from core.models.users import User
+from portal.evaluations import Evaluation
+
+PAGE = 50
+LOG_LINES = 200
+
+
+@dataclass(frozen=True)
+class ListedJob:
+    """A job in the list, with what it trains on which data."""
+
+    job: FineTuneJob
+    model: Model
+    dataset: Dataset
+    dataset_version: DatasetVersion
+
+
+@dataclass(frozen=True)
+class Details:
+    """Everything that a job's page shows besides its curves and its log."""
+
+    job: FineTuneJob
+    model: Model
+    dataset: Dataset
+    dataset_version: DatasetVersion
+    adapter: Adapter | None
+    created_by: str | None
+    evaluation: Evaluation | None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A metric at a step; `epoch` counts from 0 and has fractions."""
+
+    step: int
+    epoch: float
+    value: float
+
+
+Curves = Mapping[str, Sequence[Point]]
+
+
+def list_jobs(session: Session, page: int = 1) -> Sequence[ListedJob]:
+    """A page of the session's tenant's jobs, newest first, and one more where there is another page."""
+    rows = session.execute(
+        select(FineTuneJob, Model, Dataset, DatasetVersion)
+        .join(Model, Model.id == FineTuneJob.model_id)
+        .join(DatasetVersion, DatasetVersion.id == FineTuneJob.dataset_version_id)
+        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
+        .order_by(FineTuneJob.queued_at.desc(), FineTuneJob.id)
+        .offset((page - 1) * PAGE)
+        .limit(PAGE + 1)
+    )
+    return [ListedJob(job, model, dataset, version) for job, model, dataset, version in rows]
+
+
+def details(session: Session, job: FineTuneJob) -> Details:
+    """What a job's page shows."""
+    version = session.get_one(DatasetVersion, job.dataset_version_id)
+    return Details(
+        job=job,
+        model=session.get_one(Model, job.model_id),
+        dataset=session.get_one(Dataset, version.dataset_id),
+        dataset_version=version,
+        adapter=session.scalar(select(Adapter).where(Adapter.job_id == job.id)),
+        created_by=session.scalar(select(User.name).where(User.id == job.created_by_id)),
+        evaluation=Evaluation.of(job.evaluation),
+    )
+
+
+def curves(session: Session, job: FineTuneJob) -> Curves:
+    """A job's metrics by name, each in the order of steps."""
+    found: dict[str, list[Point]] = {}
+    rows = session.execute(
+        select(JobMetric.name, JobMetric.step, JobMetric.epoch, JobMetric.value)
+        .where(JobMetric.job_id == job.id)
+        .order_by(JobMetric.name, JobMetric.step)
+    )
+    for name, step, epoch, value in rows:
+        found.setdefault(name, []).append(Point(step, epoch, value))
+    return found
+
+
+def log_lines(session: Session, job: FineTuneJob) -> Sequence[JobLogLine]:
+    """The last lines of a job's log, oldest first."""
+    latest = (
+        select(JobLogLine).where(JobLogLine.job_id == job.id).order_by(JobLogLine.at.desc()).limit(LOG_LINES)
+    )
+    return session.scalars(latest).all()[::-1]
+
+
+def ready_versions(session: Session) -> Sequence[tuple[Dataset, DatasetVersion]]:
+    """The dataset versions that can be trained on, newest first."""
+    rows = session.execute(
+        select(Dataset, DatasetVersion)
+        .join(DatasetVersion, DatasetVersion.dataset_id == Dataset.id)
+        .where(DatasetVersion.status == DatasetStatus.READY)
+        .order_by(DatasetVersion.ready_at.desc())
+    )
+    return [(dataset, version) for dataset, version in rows]

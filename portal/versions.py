@@ -1,0 +1,99 @@
+"""Models as their pages show them: versions with what they were trained on and how they did, and usage."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from billing.periods import Month
+from core.models.datasets import Dataset, DatasetVersion
+from core.models.fine_tune_jobs import FineTuneJob
+from core.models.models import Adapter, Model
+from core.models.usage import UsageFact, UsageKind
+from portal.evaluations import Evaluation
+from training.promotion import find_obstacle
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """A model in the list; `current` is the adapter that answers, if any.`newest_at` when the last one was made."""
+
+    model: Model
+    current: Adapter | None
+    evaluation: Evaluation | None
+    versions: int
+
+
+@dataclass(frozen=True)
+class Version:
+    """An adapter beside what made it; `obstacle` is why it may not be promoted."""
+
+    adapter: Adapter
+    job: FineTuneJob
+    dataset: Dataset
+    dataset_version: DatasetVersion
+    evaluation: Evaluation | None
+    is_current: bool
+    obstacle: str | None
+
+
+@dataclass(frozen=True)
+class ModelUsage:
+    """What a model was called for in a month: requests, the texts in them, and their tokens."""
+
+    requests: int
+    texts: int
+    tokens: int
+
+
+def list_models(session: Session) -> Sequence[ListedModel]:
+    """The session's tenant's models, by name."""
+    counted = select(Adapter.model_id, func.count().label("versions")).group_by(Adapter.model_id).subquery()
+    rows = session.execute(
+        select(Model, Adapter, func.coalesce(counted.c.versions, 0))
+        .outerjoin(Adapter, Adapter.id == Model.current_adapter_id)
+        .outerjoin(counted, counted.c.model_id == Model.id)
+        .order_by(Model.name)
+    )
+    return [
+        ListedModel(model, current, Evaluation.of(current.evaluation) if current else None, count)
+        for model, current, count in rows
+    ]
+
+
+def list_versions(session: Session, model: Model) -> Sequence[Version]:
+    """A model's versions, newest first."""
+    rows = session.execute(
+        select(Adapter, FineTuneJob, DatasetVersion, Dataset)
+        .join(FineTuneJob, FineTuneJob.id == Adapter.job_id)
+        .join(DatasetVersion, DatasetVersion.id == FineTuneJob.dataset_version_id)
+        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
+        .where(Adapter.model_id == model.id)
+        .order_by(Adapter.version.desc())
+    )
+    return [
+        Version(
+            adapter=adapter,
+            job=job,
+            dataset=dataset,
+            dataset_version=dataset_version,
+            evaluation=Evaluation.of(adapter.evaluation),
+            is_current=adapter.id == model.current_adapter_id,
+            obstacle=find_obstacle(adapter),
+        )
+        for adapter, job, dataset_version, dataset in rows
+    ]
+
+
+def usage_of(session: Session, model: Model, month: Month) -> ModelUsage:
+    """What a model answered in a month, by the ledger."""
+    requests, texts, tokens = session.execute(
+        select(func.count(), func.sum(UsageFact.inputs), func.sum(UsageFact.quantity)).where(
+            UsageFact.model_id == model.id,
+            UsageFact.kind == UsageKind.PREDICTION,
+            UsageFact.occurred_at >= month.start,
+            UsageFact.occurred_at < month.end,
+        )
+    ).one()
+    return ModelUsage(requests, int(texts or 0), int(tokens or 0))
