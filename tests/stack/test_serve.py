@@ -5,15 +5,19 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from core.config import read_env_file
 from core.waiting import wait_until
 from stack.child import ROOT
 from stack.ports import free_port
+from stack.postgres import OWNER
+from tests.services import Services
 from tests.stack.processes import is_alive
 
 START_SECONDS = 120
@@ -115,3 +119,27 @@ def test_a_wrong_port_stops_the_start_before_anything_runs(stack):
     with pytest.raises(AssertionError, match="WEB_PORT and API_PORT"):
         stack.start()
     assert stack.process.wait(timeout=10) == 1
+
+
+@pytest.fixture
+def real_servers(services: Services) -> Iterator[dict[str, str]]:
+    """The variables that point a stack at servers that are not its own: the tests', with a database for it."""
+    connection = services.postgres.connect()
+    connection.execute(f"CREATE DATABASE real OWNER {OWNER}")
+    names = ("DATABASE_URL", "APP_DATABASE_URL", "OPERATOR_DATABASE_URL", "REDIS_URL")
+    environ = services.environ("real", services.valkey.databases - 1)
+    yield {name: environ[name] for name in names}
+    connection.execute("DROP DATABASE real WITH (FORCE)")
+    connection.close()
+
+
+def test_real_servers_take_the_place_of_the_embedded_ones(stack, real_servers):
+    stack.environ |= real_servers
+    stack.start()
+    assert "postgres" not in stack.said()
+    assert "valkey" not in stack.said()
+    assert httpx.get(f"http://127.0.0.1:{stack.environ['WEB_PORT']}/healthz").status_code == 200
+    with psycopg.connect(real_servers["DATABASE_URL"]) as connection:
+        assert connection.execute("SELECT to_regclass('tenants')").fetchone() == ("tenants",)
+    stack.process.send_signal(signal.SIGINT)
+    assert stack.process.wait(timeout=60) == 0
