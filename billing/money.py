@@ -24,6 +24,6 @@ def per_million(cents: Decimal, currency: str = "USD") -> str:
 
 
 def _signed(cents: Decimal, currency: str, figure: str) -> str:
-    sign = "−" if cents < 0 else ""  # noqa: RUF001 the typographic minus
+    sign = "−" if cents < 0 else ""
     symbol = _SYMBOLS.get(currency.upper())
     return f"{sign}{symbol}{figure}" if symbol else f"{sign}{figure} {currency.upper()}"

@@ -28,7 +28,9 @@ class Access:
     def __str__(self) -> str:
         if self.public:
             return "public"
-        return f"staff {self.staff_permission}" if self.staff_permission else str(self.permission or "signed in")
+        return (
+            f"staff {self.staff_permission}" if self.staff_permission else str(self.permission or "signed in")
+        )
 
 
 def public(view: View) -> View:
@@ -92,7 +94,9 @@ def require_stated_access(app: Flask) -> None:
     """Raise RuntimeError naming every view of `app` that does not say who may use it."""
     silent = [name for name, view in app.view_functions.items() if not hasattr(view, "access")]
     if silent:
-        raise RuntimeError(f"Views without a stated access (see portal/access.py): {', '.join(sorted(silent))}")
+        raise RuntimeError(
+            f"Views without a stated access (see portal/access.py): {', '.join(sorted(silent))}"
+        )
 
 
 def view_access(endpoint: str) -> Access:

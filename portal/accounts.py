@@ -47,7 +47,9 @@ def check_password(password: str) -> str:
     return password
 
 
-def sign_up(session: Session, *, tenant_name: str, name: str, email: str, password: str) -> tuple[Tenant, User]:
+def sign_up(
+    session: Session, *, tenant_name: str, name: str, email: str, password: str
+) -> tuple[Tenant, User]:
     """Make a tenant with its first admin, on the default plan. `session` is an operator session.
 
     Raises AccountError for an address that is taken or a password that is too short.
@@ -86,7 +88,10 @@ def find_user(session: Session, email: str, password: str) -> User | StaffMember
         return None
     if not verify_password(person.password_hash, password) or person.deactivated_at is not None:
         return None
-    if isinstance(person, User) and session.get_one(Tenant, person.tenant_id).status is not TenantStatus.ACTIVE:
+    if (
+        isinstance(person, User)
+        and session.get_one(Tenant, person.tenant_id).status is not TenantStatus.ACTIVE
+    ):
         return None
     return person
 
@@ -100,7 +105,9 @@ def invite(session: Session, scope: TenantScope, email: str, role: Role) -> tupl
     if session.scalar(select(User.id).where(User.email == address)) is not None:
         raise AccountError("email", "This person is a member already.")
     for open_invite in session.scalars(
-        select(Invite).where(Invite.email == address, Invite.accepted_at.is_(None), Invite.revoked_at.is_(None))
+        select(Invite).where(
+            Invite.email == address, Invite.accepted_at.is_(None), Invite.revoked_at.is_(None)
+        )
     ):
         open_invite.revoked_at = now()
     session.flush()
@@ -237,4 +244,6 @@ def _token_digest(token: str) -> bytes:
 
 
 def _scope_of(user: User) -> TenantScope:
-    return TenantScope(user.tenant_id, Actor(ActorKind.USER, user.id, user.email), ROLE_PERMISSIONS[user.role])
+    return TenantScope(
+        user.tenant_id, Actor(ActorKind.USER, user.id, user.email), ROLE_PERMISSIONS[user.role]
+    )

@@ -73,7 +73,9 @@ def create_staff(name: str, email: str, role: str, password: str | None) -> None
     plain = _password(password)
     with operator_session("add a member of staff, who belongs to no tenant") as session:
         try:
-            member = accounts.create_staff(session, email=email, name=name, password=plain, role=StaffRole(role))
+            member = accounts.create_staff(
+                session, email=email, name=name, password=plain, role=StaffRole(role)
+            )
         except accounts.AccountError as error:
             raise click.ClickException(str(error)) from None
         session.commit()

@@ -35,7 +35,7 @@ def run(tasks: tuple[Task, ...] = TASKS) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    due = {task: 0.0 for task in tasks}
+    due = dict.fromkeys(tasks, 0.0)
     while not stop.is_set():
         for task in tasks:
             if due[task] <= time.monotonic():

@@ -84,7 +84,9 @@ class Evaluation:
             probe_macro_f1=probe.get("macro_f1"),
             classes=[ClassRow(**row) for row in test["per_class"]],
             labels=labels,
-            confusion=[_row(truth, labels, counts) for truth, counts in zip(labels, test["confusion"], strict=True)],
+            confusion=[
+                _row(truth, labels, counts) for truth, counts in zip(labels, test["confusion"], strict=True)
+            ],
             suspects=[
                 Suspect(row["row"], row["label"], row["suggested"], row["confidence"], row.get("text"))
                 for row in stored.get("label_errors", ())
@@ -101,5 +103,6 @@ class Evaluation:
 def _row(truth: str, labels: Sequence[str], counts: Sequence[int]) -> list[Cell]:
     total = sum(counts) or 1
     return [
-        Cell(truth, guess, count, round(10 * count / total)) for guess, count in zip(labels, counts, strict=True)
+        Cell(truth, guess, count, round(10 * count / total))
+        for guess, count in zip(labels, counts, strict=True)
     ]

@@ -15,7 +15,11 @@ def callers() -> set[str]:
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
+                name = (
+                    getattr(node.func, "id", getattr(node.func, "attr", ""))
+                    if isinstance(node, ast.Call)
+                    else ""
+                )
                 if name in ("operator_session", "operator_engine"):
                     found.add(path.relative_to(ROOT).as_posix())
     return found

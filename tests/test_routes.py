@@ -12,7 +12,12 @@ from portal.access import Access
 from tests.world import build_world
 
 # What else a route's argument can be, besides the id of an object in the world.
-OTHER_ARGUMENTS = {"token": "no-such-token", "filename": "css/app.css", "code": "starter", "plan_code": "starter"}
+OTHER_ARGUMENTS = {
+    "token": "no-such-token",
+    "filename": "css/app.css",
+    "code": "starter",
+    "plan_code": "starter",
+}
 OF_A_TENANT = {
     "user_id",
     "invite_id",
@@ -102,7 +107,10 @@ def test_staff_reach_the_operators_routes_and_no_tenants(portal, world, staff, r
         assert response.status_code < 500, where
         if access.permission is not None:
             assert response.status_code == 404, where
-        elif access.staff_permission is not None and access.staff_permission not in STAFF_ROLE_PERMISSIONS[role]:
+        elif (
+            access.staff_permission is not None
+            and access.staff_permission not in STAFF_ROLE_PERMISSIONS[role]
+        ):
             assert response.status_code == 403, where
         elif access.staff_permission is not None:
             assert response.status_code != 403, where

@@ -33,6 +33,10 @@ def promote(session: Session, scope: TenantScope, adapter: Adapter) -> Model:
     if model.current_adapter_id != adapter.id:
         before = model.current_adapter_id
         model.current_adapter_id = adapter.id
-        detail = {"version": adapter.version, "adapter": str(adapter.id), "before": str(before) if before else None}
+        detail = {
+            "version": adapter.version,
+            "adapter": str(adapter.id),
+            "before": str(before) if before else None,
+        }
         audit.record(session, scope, "model.promoted", model, detail)
     return model

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
-from core.privacy.policies import current_policy
-from core.privacy.types import Policy
-from core.storage import TenantKey, blob_store, tenant_key
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -21,6 +18,9 @@ from core.clock import now
 from core.db import tenant_session
 from core.models.models import Adapter, Model
 from core.models.usage import UsageKind, UsageSource
+from core.privacy.policies import current_policy
+from core.privacy.types import Policy
+from core.storage import TenantKey, blob_store, tenant_key
 from core.tenancy import Permission, TenantScope
 from inference.gateway import protect
 from inference.gateway.pool_client import PoolAnswer, PoolRequest, pool_client

@@ -7,7 +7,6 @@ from core.privacy.detect import Detector
 from core.privacy.pseudonymise import Pseudonymiser, generalise
 from core.privacy.types import Policy
 from core.storage import TenantKey
-
 from inference.gateway.prediction import Replacement
 
 

@@ -60,7 +60,9 @@ def test_the_apps_role_cannot_bypass():
 def test_every_table_with_a_tenant_is_known_to_be_tenant_owned():
     inspector = inspect(app_engine())
     with_tenant = {
-        table for table in inspector.get_table_names() if "tenant_id" in {c["name"] for c in inspector.get_columns(table)}
+        table
+        for table in inspector.get_table_names()
+        if "tenant_id" in {c["name"] for c in inspector.get_columns(table)}
     }
     assert with_tenant == set(TENANT_OWNED)
 
@@ -88,7 +90,9 @@ def test_with_no_tenant_set_nothing_is_visible(two_tenants):
 
 def test_a_setting_of_one_session_does_not_reach_the_next(two_tenants):
     with app_engine().connect() as connection:
-        connection.execute(text("SELECT set_config('app.tenant_id', :id, false)"), {"id": str(two_tenants[0].id)})
+        connection.execute(
+            text("SELECT set_config('app.tenant_id', :id, false)"), {"id": str(two_tenants[0].id)}
+        )
         connection.commit()
         process = connection.scalar(text("SELECT pg_backend_pid()"))
         assert connection.scalar(text("SELECT count(*) FROM api_keys")) == 1
@@ -136,7 +140,10 @@ def test_nobody_alters_or_deletes_a_usage_fact(two_tenants):
         )
         session.commit()
     for statement in ("UPDATE usage_facts SET quantity = 2", "DELETE FROM usage_facts"):
-        with tenant_session(system_scope(tenant.id, "test")) as session, pytest.raises(DBAPIError, match="denied"):
+        with (
+            tenant_session(system_scope(tenant.id, "test")) as session,
+            pytest.raises(DBAPIError, match="denied"),
+        ):
             session.execute(text(statement))
         with operator_session("test") as session, pytest.raises(DBAPIError, match="denied"):
             session.execute(text(statement))

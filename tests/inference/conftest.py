@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from core.storage import blob_store, tenant_key
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
@@ -23,6 +22,7 @@ from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
 from core.models.fine_tune_jobs import FineTuneJob, JobStatus, Method
 from core.models.models import Adapter, Model
 from core.models.usage import UsageFact
+from core.storage import blob_store, tenant_key
 from core.tenancy import TenantScope, system_scope
 from inference.gateway.pool_client import pool_client
 from portal.accounts import sign_up

@@ -10,8 +10,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from core.db import operator_session, tenant_session
-from core.passwords import hash_password
 from core.models.users import User
+from core.passwords import hash_password
 from core.tenancy import Role, StaffRole, TenantScope, system_scope
 from portal import accounts
 
@@ -94,7 +94,11 @@ def member(admin: Person, sign_in, password_hash: str) -> Callable[[Role], Perso
         email = f"{role}{next(_numbers)}@example.com"
         with tenant_session(admin.scope) as session:
             user = User(
-                tenant_id=admin.scope.tenant_id, name="Grace", email=email, password_hash=password_hash, role=role
+                tenant_id=admin.scope.tenant_id,
+                name="Grace",
+                email=email,
+                password_hash=password_hash,
+                role=role,
             )
             session.add(user)
             session.commit()

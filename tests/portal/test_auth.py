@@ -118,7 +118,9 @@ def test_an_invite_makes_a_user_of_the_inviting_tenant_once(admin, portal):
     answer = {"name": "Grace", "password": PASSWORD, "terms": "y"}
     assert guest.post(f"/invites/{token}", data=answer).status_code == 303
     with tenant_session(admin.scope) as session:
-        assert session.scalars(select(User.role).where(User.email == "grace@example.com")).one() is Role.FINANCE
+        assert (
+            session.scalars(select(User.role).where(User.email == "grace@example.com")).one() is Role.FINANCE
+        )
     assert portal.test_client().get(f"/invites/{token}").status_code == 404
 
 

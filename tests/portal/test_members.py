@@ -79,4 +79,3 @@ def test_who_may_not_change_members_sees_them_without_the_means(member):
     assert "Grace" in page
     assert "<select" not in page
     assert "Deactivate" not in page
-
