@@ -29,7 +29,7 @@ def _make_app() -> Flask:
         serve = api.wsgi_app if environ["PATH_INFO"].startswith("/v1/") else serve_page
         return serve(environ, start_response)
 
-    portal.wsgi_app = dispatch  # type: ignore[method-assign,assignment]
+    portal.wsgi_app = dispatch  # type: ignore[method-assign]
     return portal
 
 

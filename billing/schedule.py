@@ -53,7 +53,6 @@ def spans_between(
     spans: list[Span] = []
     for begins, ends in pairwise(bounds):
         price = price_at(begins, plan_at(begins, holdings, default_plan), kind, prices)
-        if spans and spans[-1].price == price:
-            begins = spans.pop().start
-        spans.append(Span(begins, ends, price))
+        continues = spans and spans[-1].price == price
+        spans.append(Span(spans.pop().start if continues else begins, ends, price))
     return spans

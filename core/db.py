@@ -71,7 +71,7 @@ class ScopedSession(Session):
     @property
     def scope(self) -> TenantScope:
         """The scope fixed at creation. Raises LookupError in an operator session."""
-        scope = self.info.get(_SCOPE)
+        scope: TenantScope | None = self.info.get(_SCOPE)
         if scope is None:
             raise LookupError("An operator session has no tenant scope.")
         return scope

@@ -10,14 +10,14 @@ from alembic import context
 from sqlalchemy import create_engine
 
 from core.models.all import Base
-from core.models.base import StrEnumColumn
+from core.models.base import STR_ENUM_LENGTH, StrEnumColumn
 from migrations.roles import owner_url
 
 
 def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     """Write enum columns as the plain text that they are, so that a migration does not depend on the code."""
     if kind == "type" and isinstance(item, StrEnumColumn):
-        return f"sa.String({item.impl_instance.length})"
+        return f"sa.String({STR_ENUM_LENGTH})"
     return False
 
 

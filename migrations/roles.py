@@ -9,6 +9,7 @@ migrations are given. The owner must be able to make roles that bypass row-level
 
 import os
 
+import psycopg
 from psycopg import sql
 from sqlalchemy import URL, Connection, make_url
 
@@ -34,9 +35,9 @@ def ensure_roles(connection: Connection) -> None:
             raise ConfigError(f"{variable}: its user must be {name}")
         exists = connection.exec_driver_sql("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)).first()
         # The password travels as its SCRAM verifier: a statement that fails is logged with its text.
-        verifier = connection.connection.driver_connection.pgconn.encrypt_password(
-            str(url.password).encode(), name.encode(), b"scram-sha-256"
-        )
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        verifier = driver.pgconn.encrypt_password(str(url.password).encode(), name.encode(), b"scram-sha-256")
         statement = sql.SQL("{} ROLE {} LOGIN NOINHERIT {} PASSWORD {}").format(
             sql.SQL("ALTER" if exists else "CREATE"),
             sql.Identifier(name),

@@ -101,5 +101,5 @@ def require_stated_access(app: Flask) -> None:
 
 def view_access(endpoint: str) -> Access:
     """What the current app's view of that name demands."""
-    access: Access = current_app.view_functions[endpoint].access  # type: ignore[attr-defined]
+    access: Access = vars(current_app.view_functions[endpoint])["access"]
     return access

@@ -58,13 +58,12 @@ class Progress:
 def count(session: Session) -> Counts:
     """Count the session's tenant's models and jobs."""
     models, live = session.execute(select(func.count(Model.id), func.count(Model.current_adapter_id))).one()
-    jobs: dict[JobStatus, int] = dict(
-        session.execute(
-            select(FineTuneJob.status, func.count())
-            .where(FineTuneJob.status.in_((JobStatus.QUEUED, *RUNNING_STATUSES)))
-            .group_by(FineTuneJob.status)
-        ).all()  # type: ignore[arg-type]
+    rows = session.execute(
+        select(FineTuneJob.status, func.count())
+        .where(FineTuneJob.status.in_((JobStatus.QUEUED, *RUNNING_STATUSES)))
+        .group_by(FineTuneJob.status)
     )
+    jobs = dict(rows.tuples().all())
     queued = jobs.pop(JobStatus.QUEUED, 0)
     return Counts(models, live, sum(jobs.values()), queued)
 

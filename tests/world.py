@@ -1,5 +1,6 @@
 """One tenant with one of everything, for tests that must meet every kind of object."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -25,7 +26,7 @@ class World:
     """A tenant's objects: `arguments` by the names that routes give their ids, and a plain API key."""
 
     scope: TenantScope
-    arguments: dict[str, object]
+    arguments: Mapping[str, object]
     key: str
     model_name: str
 

@@ -31,6 +31,8 @@ NAMING = {
 
 E = TypeVar("E", bound=StrEnum)
 
+STR_ENUM_LENGTH = 32
+
 
 class StrEnumColumn(TypeDecorator[E]):
     """A StrEnum kept as text: a new member then needs no change of the table."""
@@ -39,7 +41,7 @@ class StrEnumColumn(TypeDecorator[E]):
     cache_ok = True
 
     def __init__(self, enum: type[E]) -> None:
-        super().__init__(32)
+        super().__init__(STR_ENUM_LENGTH)
         self.enum = enum
 
     def process_bind_param(self, value: E | str | None, dialect: Any) -> str | None:

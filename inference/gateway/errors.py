@@ -45,7 +45,7 @@ class ApiError(Exception):
     def __init__(
         self,
         status: int,
-        type: ErrorType,
+        error_type: ErrorType,
         code: str,
         message: str,
         *,
@@ -54,7 +54,7 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.type = type
+        self.type = error_type
         self.code = code
         self.message = message
         self.param = param

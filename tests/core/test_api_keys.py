@@ -94,4 +94,5 @@ def test_last_use_is_written_once_a_minute(key):
         for offset, expected in ((0, 0), (30, 0), (61, 61)):
             api_keys.touch(session, key_id, first + api_keys.LAST_USED_RESOLUTION * (offset / 60))
             last = session.scalar(select(ApiKey.last_used_at).where(ApiKey.id == key_id))
+            assert last is not None
             assert round((last - first).total_seconds()) == expected

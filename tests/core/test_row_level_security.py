@@ -15,7 +15,7 @@ from core.models.usage import UsageFact, UsageKind, UsageSource
 from core.tenancy import system_scope
 
 TENANT_OWNED = sorted(
-    mapper.class_.__tablename__ for mapper in Base.registry.mappers if issubclass(mapper.class_, TenantOwned)
+    str(mapper.local_table) for mapper in Base.registry.mappers if issubclass(mapper.class_, TenantOwned)
 )
 
 

@@ -27,7 +27,7 @@ class Reference:
         method: str = "lora",
         targets: tuple[str, ...] = ("query", "value"),
         rank: int = 8,
-        alpha: float = 16.0,
+        alpha: int = 16,
         max_length: int = 256,
     ) -> None:
         self.labels, self.method, self.rank, self.alpha, self.max_length = (

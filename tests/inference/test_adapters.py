@@ -52,7 +52,7 @@ def test_wrong_metadata_is_refused(
     reference: Reference, bases: dict[str, LoadedBase], metadata: dict[str, str], message: str
 ) -> None:
     with pytest.raises(InvalidAdapter, match=message):
-        parse(reference.file(**metadata), bases)
+        parse(reference.file(None, **metadata), bases)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def base() -> LoadedBase:
 def references() -> list[Reference]:
     return [
         Reference(["a", "b"], seed=1),
-        Reference(["a", "b", "c"], seed=2, targets=ALL_TARGETS, rank=4, alpha=8.0),
+        Reference(["a", "b", "c"], seed=2, targets=ALL_TARGETS, rank=4, alpha=8),
         Reference(
             [f"label {i}" for i in range(77)], seed=3, targets=("query", "key", "intermediate.dense"), rank=16
         ),

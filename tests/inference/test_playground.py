@@ -1,7 +1,5 @@
 """The playground answers as the API does, shows what was replaced, and is metered as what it is."""
 
-from collections.abc import Iterator
-
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -15,12 +13,12 @@ from tests.inference.pool_process import PoolProcess
 
 
 @pytest.fixture(scope="module")
-def portal(shared_pool: PoolProcess) -> Iterator[Flask]:
+def portal(shared_pool: PoolProcess) -> Flask:
     from portal.app import create_portal
 
     app = create_portal()
     app.config.update(TESTING=True, WTF_CSRF_ENABLED=False, RATELIMIT_ENABLED=False)
-    yield app
+    return app
 
 
 @pytest.fixture

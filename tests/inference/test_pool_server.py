@@ -78,7 +78,7 @@ def test_a_tenant_does_not_find_anothers_adapter_in_memory(pool: PoolProcess, di
     ids=["none", "nonsense", "not ascii"],
 )
 def test_without_a_good_ticket_nothing_is_answered(pool: PoolProcess, headers: dict[str, str]) -> None:
-    encoded = {name: value.encode("latin-1") for name, value in headers.items()}
+    encoded = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
     assert httpx.post(f"{pool.url}/v1/classify", json={}, headers=encoded).status_code == 401
     assert httpx.get(f"{pool.url}/v1/state", headers=encoded).status_code == 401
 
