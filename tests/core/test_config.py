@@ -35,7 +35,7 @@ def test_production_names_every_missing_variable_at_once():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("SECRET_KEY", "short"),
+        ("SECRET_KEY", "hunter2"),
         ("MASTER_KEY", "not base64!"),
         ("MASTER_KEY", base64.b64encode(b"short").decode()),
         ("APP_DATABASE_URL", "mysql://x"),
