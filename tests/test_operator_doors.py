@@ -36,6 +36,7 @@ EXPECTED = {
     "portal/views/operator/pool.py",
     "portal/views/operator/queue.py",
     "portal/views/operator/tenants.py",
+    "training/scheduler.py",
 }
 
 

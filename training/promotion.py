@@ -29,7 +29,8 @@ def promote(session: Session, scope: TenantScope, adapter: Adapter) -> Model:
     scope.require(Permission.MODELS_WRITE)
     if obstacle := find_obstacle(adapter):
         raise NotPromotable(obstacle)
-    model = session.get_one(Model, adapter.model_id)
+    # Locked: a fine-tune that ends at this moment looks whether the model has an adapter already.
+    model = session.get_one(Model, adapter.model_id, with_for_update=True, populate_existing=True)
     if model.current_adapter_id != adapter.id:
         before = model.current_adapter_id
         model.current_adapter_id = adapter.id

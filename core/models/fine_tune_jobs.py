@@ -41,7 +41,12 @@ RUNNING_STATUSES = tuple(status for status in JobStatus if status.is_running)
 
 
 class FineTuneJob(TenantOwned, Base):
-    """A fine-tune. Whoever holds `lease_token` before `lease_expires_at` is its worker, and nobody else writes."""
+    """A fine-tune. Whoever has its `lease_token` is its worker, and nobody else writes; after `lease_expires_at`
+    another may be given it.
+
+    `started_at` is when its first attempt did; `lost_attempts` counts those that were cut off since its last
+    checkpoint.
+    """
 
     __tablename__ = "fine_tune_jobs"
 
@@ -57,6 +62,7 @@ class FineTuneJob(TenantOwned, Base):
     eta_seconds: Mapped[int | None]
     estimate: Mapped[dict[str, Any] | None]
     attempt: Mapped[int] = mapped_column(default=0)
+    lost_attempts: Mapped[int] = mapped_column(default=0)
     lease_token: Mapped[UUID | None]
     lease_expires_at: Mapped[datetime | None]
     heartbeat_at: Mapped[datetime | None]
