@@ -4,6 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+SHOWN_CONFUSIONS = 5
+LARGEST_MATRIX = 40
+"""Labels, above which a matrix of all of them is too large to read, and to send."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -26,20 +30,13 @@ class ClassRow:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A field of the confusion matrix: test rows of `truth` that the model called `guess`.
-
-    `shade` is the share of the truth's rows in tenths, 0 to 10: the darkness of the field.
-    """
+class Confusion:
+    """`count` test rows of `truth`, which has `total`, that the model called `guess`."""
 
     truth: str
     guess: str
     count: int
-    shade: int
-
-    @property
-    def is_right(self) -> bool:
-        return self.truth == self.guess
+    total: int
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the test split said, once."""
+    """What the test split said, once. `matrix` has a row for each true label, a column for each predicted one."""
 
     rows: int
     accuracy: Estimate
@@ -65,7 +62,7 @@ class Evaluation:
     probe_macro_f1: float | None
     classes: Sequence[ClassRow]
     labels: Sequence[str]
-    confusion: Sequence[Sequence[Cell]]
+    matrix: Sequence[Sequence[int]]
     suspects: Sequence[Suspect]
     obstacle: str | None
 
@@ -74,7 +71,7 @@ class Evaluation:
         """Read `FineTuneJob.evaluation` or `Adapter.evaluation`; None where there is none yet."""
         if not stored or "test" not in stored:
             return None
-        test, probe, labels = stored["test"], stored.get("probe") or {}, stored["labels"]
+        test, probe = stored["test"], stored.get("probe") or {}
         return cls(
             rows=test["rows"],
             accuracy=Estimate(**test["accuracy"]),
@@ -83,10 +80,8 @@ class Evaluation:
             probe_accuracy=probe.get("accuracy"),
             probe_macro_f1=probe.get("macro_f1"),
             classes=[ClassRow(**row) for row in test["per_class"]],
-            labels=labels,
-            confusion=[
-                _row(truth, labels, counts) for truth, counts in zip(labels, test["confusion"], strict=True)
-            ],
+            labels=stored["labels"],
+            matrix=test["confusion"],
             suspects=[
                 Suspect(row["row"], row["label"], row["suggested"], row["confidence"], row.get("text"))
                 for row in stored.get("label_errors", ())
@@ -99,10 +94,26 @@ class Evaluation:
         """How much more accurate than the probe, in shares of one; negative where it is less."""
         return None if self.probe_accuracy is None else self.accuracy.value - self.probe_accuracy
 
+    @property
+    def mistakes(self) -> int:
+        """Test rows that were labeled wrong."""
+        return sum(confusion.count for confusion in self._confusions())
 
-def _row(truth: str, labels: Sequence[str], counts: Sequence[int]) -> list[Cell]:
-    total = sum(counts) or 1
-    return [
-        Cell(truth, guess, count, round(10 * count / total))
-        for guess, count in zip(labels, counts, strict=True)
-    ]
+    @property
+    def worst_confusions(self) -> Sequence[Confusion]:
+        """The pairs of labels that were taken for each other most often, the worst first."""
+        return sorted(self._confusions(), key=lambda one: (-one.count, one.truth, one.guess))[
+            :SHOWN_CONFUSIONS
+        ]
+
+    @property
+    def has_readable_matrix(self) -> bool:
+        return len(self.labels) <= LARGEST_MATRIX
+
+    def _confusions(self) -> list[Confusion]:
+        return [
+            Confusion(truth, guess, count, sum(counts))
+            for truth, counts in zip(self.labels, self.matrix, strict=True)
+            for guess, count in zip(self.labels, counts, strict=True)
+            if count and truth != guess
+        ]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
 from core.models.fine_tune_jobs import FineTuneJob, JobLogLine, JobMetric
@@ -14,16 +14,19 @@ from portal.evaluations import Evaluation
 
 PAGE = 50
 LOG_LINES = 200
+_ACCURACY = FineTuneJob.evaluation["test"]["accuracy"]["value"].as_float()
 
 
 @dataclass(frozen=True)
 class ListedJob:
-    """A job in the list, with what it trains on which data."""
+    """A job in the list, with what it trains on which data; `accuracy` is the test's, once there is one."""
 
     job: FineTuneJob
     model: Model
     dataset: Dataset
     dataset_version: DatasetVersion
+    created_by: str | None
+    accuracy: float | None
 
 
 @dataclass(frozen=True)
@@ -51,18 +54,21 @@ class Point:
 Curves = Mapping[str, Sequence[Point]]
 
 
-def list_jobs(session: Session, page: int = 1) -> Sequence[ListedJob]:
+def list_jobs(session: Session, page: int = 1, size: int = PAGE) -> Sequence[ListedJob]:
     """A page of the session's tenant's jobs, newest first, and one more where there is another page."""
     rows = session.execute(
-        select(FineTuneJob, Model, Dataset, DatasetVersion)
+        select(FineTuneJob, Model, Dataset, DatasetVersion, User.name, _ACCURACY)
         .join(Model, Model.id == FineTuneJob.model_id)
         .join(DatasetVersion, DatasetVersion.id == FineTuneJob.dataset_version_id)
         .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
+        .outerjoin(User, User.id == FineTuneJob.created_by_id)
+        # A page full of confusion matrices and reports is not what the list needs.
+        .options(defer(FineTuneJob.evaluation), defer(DatasetVersion.report), defer(DatasetVersion.preview))
         .order_by(FineTuneJob.queued_at.desc(), FineTuneJob.id)
-        .offset((page - 1) * PAGE)
-        .limit(PAGE + 1)
+        .offset((page - 1) * size)
+        .limit(size + 1)
     )
-    return [ListedJob(job, model, dataset, version) for job, model, dataset, version in rows]
+    return [ListedJob(*row) for row in rows]
 
 
 def details(session: Session, job: FineTuneJob) -> Details:

@@ -58,14 +58,13 @@ class Progress:
 def count(session: Session) -> Counts:
     """Count the session's tenant's models and jobs."""
     models, live = session.execute(select(func.count(Model.id), func.count(Model.current_adapter_id))).one()
-    rows = session.execute(
-        select(FineTuneJob.status, func.count())
-        .where(FineTuneJob.status.in_((JobStatus.QUEUED, *RUNNING_STATUSES)))
-        .group_by(FineTuneJob.status)
-    )
-    jobs = dict(rows.tuples().all())
-    queued = jobs.pop(JobStatus.QUEUED, 0)
-    return Counts(models, live, sum(jobs.values()), queued)
+    running, queued = session.execute(
+        select(
+            func.count().filter(FineTuneJob.status.in_(RUNNING_STATUSES)),
+            func.count().filter(FineTuneJob.status == JobStatus.QUEUED),
+        ).select_from(FineTuneJob)
+    ).one()
+    return Counts(models, live, running, queued)
 
 
 def daily_predictions(session: Session, days: int = DAYS) -> Sequence[Day]:
@@ -97,14 +96,3 @@ def progress(session: Session) -> Progress:
         has_key=any_of(ApiKey.revoked_at.is_(None)),
         has_prediction=any_of(UsageFact.kind == UsageKind.PREDICTION),
     )
-
-
-def latest_jobs(session: Session, limit: int = 5) -> Sequence[tuple[FineTuneJob, Model]]:
-    """The newest fine-tunes with the models they are for."""
-    rows = session.execute(
-        select(FineTuneJob, Model)
-        .join(Model, Model.id == FineTuneJob.model_id)
-        .order_by(FineTuneJob.queued_at.desc())
-        .limit(limit)
-    )
-    return [(job, model) for job, model in rows]

@@ -1,7 +1,9 @@
 """Models as their pages show them: versions with what they were trained on and how they did, and usage."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -17,12 +19,13 @@ from training.promotion import find_obstacle
 
 @dataclass(frozen=True)
 class ListedModel:
-    """A model in the list; `current` is the adapter that answers, if any.`newest_at` when the last one was made."""
+    """A model in the list; `current` is the adapter that answers, if any, `newest_at` when the last was made."""
 
     model: Model
     current: Adapter | None
     evaluation: Evaluation | None
     versions: int
+    newest_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -49,16 +52,22 @@ class ModelUsage:
 
 def list_models(session: Session) -> Sequence[ListedModel]:
     """The session's tenant's models, by name."""
-    counted = select(Adapter.model_id, func.count().label("versions")).group_by(Adapter.model_id).subquery()
+    counted = (
+        select(
+            Adapter.model_id, func.count().label("versions"), func.max(Adapter.created_at).label("newest_at")
+        )
+        .group_by(Adapter.model_id)
+        .subquery()
+    )
     rows = session.execute(
-        select(Model, Adapter, func.coalesce(counted.c.versions, 0))
+        select(Model, Adapter, func.coalesce(counted.c.versions, 0), counted.c.newest_at)
         .outerjoin(Adapter, Adapter.id == Model.current_adapter_id)
         .outerjoin(counted, counted.c.model_id == Model.id)
         .order_by(Model.name)
     )
     return [
-        ListedModel(model, current, Evaluation.of(current.evaluation) if current else None, count)
-        for model, current, count in rows
+        ListedModel(model, current, Evaluation.of(current.evaluation) if current else None, count, newest_at)
+        for model, current, count, newest_at in rows
     ]
 
 
@@ -86,14 +95,24 @@ def list_versions(session: Session, model: Model) -> Sequence[Version]:
     ]
 
 
-def usage_of(session: Session, model: Model, month: Month) -> ModelUsage:
-    """What a model answered in a month, by the ledger."""
-    requests, texts, tokens = session.execute(
-        select(func.count(), func.sum(UsageFact.inputs), func.sum(UsageFact.quantity)).where(
-            UsageFact.model_id == model.id,
+def usage_by_model(session: Session, month: Month) -> Mapping[UUID, ModelUsage]:
+    """What the session's tenant's models answered in a month, by the ledger; a model without usage is left out."""
+    rows = session.execute(
+        select(UsageFact.model_id, func.count(), func.sum(UsageFact.inputs), func.sum(UsageFact.quantity))
+        .where(
             UsageFact.kind == UsageKind.PREDICTION,
             UsageFact.occurred_at >= month.start,
             UsageFact.occurred_at < month.end,
         )
-    ).one()
-    return ModelUsage(requests, int(texts or 0), int(tokens or 0))
+        .group_by(UsageFact.model_id)
+    )
+    return {
+        model_id: ModelUsage(requests, int(texts), int(tokens))
+        for model_id, requests, texts, tokens in rows
+        if model_id is not None
+    }
+
+
+def usage_of(session: Session, model: Model, month: Month) -> ModelUsage:
+    """What one model answered in a month."""
+    return usage_by_model(session, month).get(model.id, ModelUsage(0, 0, 0))

@@ -91,6 +91,15 @@
     charts.set(container, new window.Chart(container.querySelector("canvas"), configuration(JSON.parse(container.dataset.chart))));
   };
 
+  // New figures for a chart that is there: it changes in place, and whoever points at it keeps the tooltip.
+  const refresh = (container) => {
+    const chart = charts.get(container);
+    if (!chart) return;
+    const { data, options } = configuration(JSON.parse(container.dataset.chart));
+    Object.assign(chart, { data, options });
+    chart.update("none");
+  };
+
   const update = async () => {
     for (const [container, chart] of charts) {
       if (!container.isConnected) {
@@ -107,7 +116,10 @@
   document.addEventListener("DOMContentLoaded", () => {
     update();
     // Whoever changes the page (htmx, an upload's answer), its charts are drawn.
-    new MutationObserver(update).observe(document.body, { childList: true, subtree: true });
+    new MutationObserver((changes) => {
+      changes.filter(({ type }) => type === "attributes").forEach(({ target }) => refresh(target));
+      update();
+    }).observe(document.body, { childList: true, subtree: true, attributeFilter: ["data-chart"] });
   });
   document.addEventListener("themechange", () => [...charts.keys()].forEach(draw));
 })();

@@ -15,11 +15,12 @@
       }
       event.preventDefault();
       event.stopImmediatePropagation(); // htmx must not send it either
-      const { confirm, confirmTitle, confirmLabel } = form.dataset;
+      const { confirm, confirmTitle, confirmLabel, confirmVariant } = form.dataset;
       dialog.querySelector("#confirm-title").textContent = confirmTitle || "Are you sure?";
       dialog.querySelector("#confirm-text").textContent = confirm;
       const accept = dialog.querySelector("#confirm-accept");
       accept.textContent = confirmLabel || "Go on";
+      accept.dataset.variant = confirmVariant || "danger";
       accept.onclick = () => {
         dialog.close();
         waiting = form;

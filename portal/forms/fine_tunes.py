@@ -1,0 +1,116 @@
+"""The form for a new fine-tune. It is read from a page's address, so that a choice can be linked to and reviewed."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from flask_wtf import FlaskForm
+from wtforms import FloatField, IntegerField, RadioField, SelectChoice, SelectField, StringField
+from wtforms.validators import InputRequired, NumberRange, Optional, Regexp
+
+from core.models.datasets import Dataset, DatasetVersion
+from core.models.fine_tune_jobs import Method
+from training.jobs import HIGHEST_SEED
+from training.recipe.settings import (
+    MAX_EPOCHS,
+    MAX_LEARNING_RATE,
+    MAX_RANK,
+    MIN_LEARNING_RATE,
+    FineTuneSettings,
+)
+
+_DEFAULTS = FineTuneSettings()
+_RANGE = "Enter a number from %(min)s to %(max)s."
+
+
+class WholeNumberField(IntegerField):
+    """A whole number; what is none is told in plain words."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        try:
+            super().process_formdata(valuelist)
+        except ValueError:
+            raise ValueError("Enter a whole number.") from None
+
+
+class NumberField(FloatField):
+    """A number; what is none is told in plain words."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        try:
+            super().process_formdata(valuelist)
+        except ValueError:
+            raise ValueError("Enter a number such as 0.001.") from None
+
+
+class FineTuneForm(FlaskForm):
+    """What to train, on which data, and how."""
+
+    class Meta:
+        csrf = False  # it only asks; what launches is a POST, which the app checks as it does every one
+
+    version = SelectField("Dataset version", validators=[InputRequired("Choose the data to train on.")])
+    model_name = StringField(
+        "Model",
+        validators=[
+            InputRequired("Give the model a name."),
+            Regexp(
+                r"[a-z0-9_-]{1,64}\Z",
+                message="Use 1 to 64 lower-case letters, digits, hyphens and underscores.",
+            ),
+        ],
+        filters=[lambda name: name.strip() if name else name],
+        description="Your apps call it by this name. A new name makes a new model; the name of a model that is "
+        "there gives it its next version.",
+    )
+    method = RadioField(
+        "Method",
+        choices=[SelectChoice(Method.LORA.value, "LoRA"), SelectChoice(Method.FULL.value, "Full fine-tune")],
+        default=_DEFAULTS.method.value,
+    )
+    epochs = WholeNumberField(
+        "Epochs",
+        validators=[Optional(), NumberRange(1, MAX_EPOCHS, _RANGE)],
+        description="How often training reads the data. Left empty, it is chosen by the amount of data.",
+    )
+    learning_rate = NumberField(
+        "Learning rate",
+        validators=[Optional(), NumberRange(MIN_LEARNING_RATE, MAX_LEARNING_RATE, _RANGE)],
+        description="The highest of the schedule, such as 0.001. Left empty, it is the method's own.",
+    )
+    rank = WholeNumberField(
+        "Rank",
+        validators=[Optional(), NumberRange(1, MAX_RANK, _RANGE)],
+        default=_DEFAULTS.rank,
+        description="The size of LoRA's changes, from 1 to 64. A full fine-tune does not read it.",
+    )
+    seed = WholeNumberField(
+        "Seed",
+        validators=[Optional(), NumberRange(0, HIGHEST_SEED, _RANGE)],
+        description="The same seed on the same data gives the same result. Left empty, it is drawn.",
+    )
+
+    def offer(self, versions: Sequence[tuple[Dataset, DatasetVersion]]) -> None:
+        """Offer the dataset versions to train on."""
+        self.version.choices = [
+            SelectChoice(str(version.id), f"{dataset.name}, version {version.number} ({version.rows:,} rows)")
+            for dataset, version in versions
+        ]
+
+    @property
+    def version_id(self) -> UUID:
+        return UUID(self.version.data)
+
+    @property
+    def settings(self) -> FineTuneSettings:
+        """The settings that were chosen. Raises SettingsError."""
+        rank = _DEFAULTS.rank if self.rank.data is None else self.rank.data
+        return FineTuneSettings(
+            method=self.method.data, epochs=self.epochs.data, learning_rate=self.learning_rate.data, rank=rank
+        )
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The choice as an address has it; what is left to its default is left out."""
+        given = {name: field.data for name, field in self._fields.items()}
+        return {name: value for name, value in given.items() if value not in (None, "")}
