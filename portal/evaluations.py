@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-SHOWN_CONFUSIONS = 5
 LARGEST_MATRIX = 40
 """Labels, above which a matrix of all of them is too large to read, and to send."""
+
+SMALL_MATRIX = 12
+"""Labels, up to which a matrix is read at a glance, so that it is shown at once."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,12 @@ class Evaluation:
     @property
     def worst_confusions(self) -> Sequence[Confusion]:
         """The pairs of labels that were taken for each other most often, the worst first."""
-        return sorted(self._confusions(), key=lambda one: (-one.count, one.truth, one.guess))[
-            :SHOWN_CONFUSIONS
-        ]
+        shown = 5 if self.has_small_matrix else 15
+        return sorted(self._confusions(), key=lambda one: (-one.count, one.truth, one.guess))[:shown]
+
+    @property
+    def has_small_matrix(self) -> bool:
+        return len(self.labels) <= SMALL_MATRIX
 
     @property
     def has_readable_matrix(self) -> bool:

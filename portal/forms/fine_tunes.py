@@ -110,6 +110,17 @@ class FineTuneForm(FlaskForm):
         )
 
     @property
+    def has_advanced(self) -> bool:
+        """Whether something was chosen, or is wrong, among the advanced settings."""
+        chosen = (self.epochs.data, self.learning_rate.data, self.seed.data)
+        wrong = (self.epochs, self.learning_rate, self.seed, self.rank)
+        return (
+            any(value is not None for value in chosen)
+            or self.rank.data not in (None, _DEFAULTS.rank)
+            or any(field.errors for field in wrong)
+        )
+
+    @property
     def arguments(self) -> dict[str, Any]:
         """The choice as an address has it; what is left to its default is left out."""
         given = {name: field.data for name, field in self._fields.items()}

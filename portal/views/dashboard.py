@@ -12,6 +12,7 @@ from portal import overview
 from portal.access import signed_in
 from portal.fine_tunes import list_jobs
 from portal.session import db, scope
+from portal.versions import list_models
 
 bp = Blueprint("dashboard", __name__)
 
@@ -38,5 +39,6 @@ def show() -> ResponseReturnValue:
         predictions_this_month=sum(day.predictions for day in days if day.day >= month.days[0]),
         usage=month_usage(db(), scope().tenant_id, month) if may_see_usage else None,
         jobs=jobs,
+        models=[listed for listed in list_models(db()) if listed.current is not None][:_LATEST],
         progress=overview.progress(db()),
     )
