@@ -16,6 +16,8 @@ from core.models.usage import UsageFact, UsageKind
 from portal.evaluations import Evaluation
 from training.promotion import find_obstacle
 
+MOST_COMPARED = 4
+
 
 @dataclass(frozen=True)
 class ListedModel:
@@ -39,6 +41,22 @@ class Version:
     evaluation: Evaluation | None
     is_current: bool
     obstacle: str | None
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """A label's F1 in each of the compared versions; None in one that does not know the label."""
+
+    label: str
+    f1: Sequence[float | None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Versions beside each other, label by label, those that differ most first."""
+
+    versions: Sequence[Version]
+    labels: Sequence[LabelRow]
 
 
 @dataclass(frozen=True)
@@ -93,6 +111,28 @@ def list_versions(session: Session, model: Model) -> Sequence[Version]:
         )
         for adapter, job, dataset_version, dataset in rows
     ]
+
+
+def compare(versions: Sequence[Version]) -> Comparison | None:
+    """The live version and the newest measured ones, label by label; None where there are not two to compare."""
+    measured = [version for version in versions if version.evaluation is not None]
+    shown = {version.adapter.id for version in measured[:MOST_COMPARED]}
+    compared = [version for version in measured if version.is_current or version.adapter.id in shown]
+    if len(compared) < 2:
+        return None
+    f1 = [_f1_by_label(version) for version in compared]
+    labels = dict.fromkeys(label for one in f1 for label in one)
+    rows = [LabelRow(label, [one.get(label) for one in f1]) for label in labels]
+    return Comparison(compared, sorted(rows, key=lambda row: (-_spread(row), row.label)))
+
+
+def _f1_by_label(version: Version) -> Mapping[str, float]:
+    return {row.label: row.f1 for row in version.evaluation.classes} if version.evaluation else {}
+
+
+def _spread(row: LabelRow) -> float:
+    known = [value for value in row.f1 if value is not None]
+    return max(known) - min(known)
 
 
 def usage_by_model(session: Session, month: Month) -> Mapping[UUID, ModelUsage]:

@@ -42,6 +42,7 @@ def show(model_id: UUID) -> ResponseReturnValue:
         model=model,
         base=get_base_model(model.base_model),
         versions=found,
+        comparison=versions.compare(found),
         live=next((version for version in found if version.is_current), None),
         month=month,
         usage=versions.usage_of(db(), model, month) if scope().allows(Permission.USAGE_READ) else None,

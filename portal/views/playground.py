@@ -1,14 +1,11 @@
 """The playground: one text, one model, and what the API would answer."""
 
-import json
-import shlex
 from dataclasses import dataclass
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from core.config import get_settings
 from core.models.models import Model
 from core.models.usage import UsageSource
 from core.tenancy import Permission
@@ -25,6 +22,7 @@ from inference.gateway.prediction import (
 from portal.access import allow
 from portal.forms.playground import PlaygroundForm
 from portal.session import db, scope
+from portal.snippets import curl_call
 
 bp = Blueprint("playground", __name__, url_prefix="/playground")
 
@@ -69,7 +67,7 @@ def index() -> ResponseReturnValue:
         problem=problem,
         shown_labels=_SHOWN_LABELS,
         pieces=pieces(form.text.data, prediction.results[0]) if prediction else [],
-        curl=curl_command(form.model.data, form.text.data) if prediction else "",
+        curl=curl_call(form.model.data, form.text.data) if prediction else "",
     )
     refused = form.is_submitted() and prediction is None
     # htmx leaves an answer of 4xx aside, and errors belong on the page.
@@ -88,17 +86,6 @@ def pieces(text: str, result: Result) -> list[Piece]:
     if at < len(text):
         found.append(Piece(text[at:], None))
     return found
-
-
-def curl_command(model: str, text: str) -> str:
-    """The same request for a shell; the key stays a variable, so that none is pasted into a history."""
-    body = json.dumps({"model": model, "input": text}, ensure_ascii=False)
-    return (
-        f"curl {get_settings().api_url}/v1/classify \\\n"
-        '  -H "Authorization: Bearer $ADAPTARY_API_KEY" \\\n'
-        '  -H "Content-Type: application/json" \\\n'
-        f"  -d {shlex.quote(body)}"
-    )
 
 
 def _ready_models() -> list[Model]:

@@ -6,7 +6,8 @@ from flask.testing import FlaskClient
 
 from core.models.usage import UsageSource
 from inference.gateway.prediction import Replacement, Result, Score
-from portal.views.playground import Piece, curl_command, pieces
+from portal.snippets import curl_call
+from portal.views.playground import Piece, pieces
 from tests.inference.adapter_files import Reference
 from tests.inference.conftest import PASSWORD, Caller, publish
 from tests.inference.pool_process import PoolProcess
@@ -97,7 +98,7 @@ def test_the_text_is_cut_at_what_was_replaced() -> None:
 
 
 def test_the_curl_command_is_safe_to_paste() -> None:
-    command = curl_command("support", 'it\'s $(rm -rf ~) `x` "y"')
+    command = curl_call("support", 'it\'s $(rm -rf ~) `x` "y"')
     body = command.splitlines()[-1]
     assert body.startswith("  -d '")
     assert "'\"'\"'" in body

@@ -192,7 +192,7 @@ def test_a_running_job_shows_how_far_it_is_its_curves_and_its_log(admin, version
     for words in (
         "Epoch 2 of 3",
         "42 %",
-        "about 1 min 15 s left",
+        "1 min 15 s left",
         "Epoch 1: &lt;accuracy&gt;",
         "was cut off",
     ):

@@ -133,3 +133,13 @@ def test_another_tenants_model_does_not_exist(admin, other_admin, model, version
     assert other_admin.client.get(f"/models/{model.id}").status_code == 404
     assert other_admin.client.post(f"/models/{model.id}/versions/{adapter.id}/promote").status_code == 404
     assert "triage" not in page(other_admin, "/models")
+
+
+def test_labels_are_compared_between_versions_the_most_different_first(admin, model, version):
+    first = add_trained(admin.scope, model, version, 1)
+    assert "F1 by label and version" not in page(admin, f"/models/{model.id}")
+    add_trained(admin.scope, model, version, 2, f1={"delivery": 0.95, "refund": 0.4})
+    change(admin.scope, model, current_adapter_id=first.id)
+    table = page(admin, f"/models/{model.id}").partition("F1 by label and version")[2]
+    assert "Version 1 (live)" in table
+    assert table.index("40.0 %") < table.index("95.0 %")

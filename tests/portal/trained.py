@@ -94,8 +94,11 @@ def add_job(
     return job
 
 
-def evaluation(accuracy: float = 0.9, probe: float = 0.8, reason: str | None = None) -> dict[str, Any]:
-    """What a job stores of its test; `reason` is why its adapter may not be promoted."""
+def evaluation(
+    accuracy: float = 0.9, probe: float = 0.8, reason: str | None = None, f1: dict[str, float] | None = None
+) -> dict[str, Any]:
+    """What a job stores of its test; `reason` is why its adapter may not be promoted, `f1` by label."""
+    by_label = f1 or dict.fromkeys(LABELS, accuracy)
     around = {"value": accuracy, "low": accuracy - 0.05, "high": accuracy + 0.05}
     right = round(10 * accuracy)
     return {
@@ -106,8 +109,8 @@ def evaluation(accuracy: float = 0.9, probe: float = 0.8, reason: str | None = N
             "macro_f1": around,
             "calibration_error": 0.031,
             "per_class": [
-                {"label": label, "precision": accuracy, "recall": accuracy, "f1": accuracy, "support": 10}
-                for label in LABELS
+                {"label": label, "precision": value, "recall": value, "f1": value, "support": 10}
+                for label, value in by_label.items()
             ],
             "confusion": [[right, 10 - right], [10 - right, right]],
         },
