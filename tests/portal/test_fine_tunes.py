@@ -194,7 +194,7 @@ def test_a_running_job_shows_how_far_it_is_its_curves_and_its_log(admin, version
         "42 %",
         "1 min 15 s left",
         "Epoch 1: &lt;accuracy&gt;",
-        "was cut off",
+        "was interrupted",
     ):
         assert words in part
     specifications = [json.loads(one.partition("'")[0]) for one in part.split("data-chart='")[1:]]
