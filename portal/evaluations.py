@@ -49,7 +49,6 @@ class Suspect:
     label: str
     suggested: str
     confidence: float
-    text: str | None
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class Evaluation:
             labels=stored["labels"],
             matrix=test["confusion"],
             suspects=[
-                Suspect(row["row"], row["label"], row["suggested"], row["confidence"], row.get("text"))
+                Suspect(row["row"], row["label"], row["suggested"], row["confidence"])
                 for row in stored.get("label_errors", ())
             ],
             obstacle=(stored.get("promotion") or {}).get("reason"),

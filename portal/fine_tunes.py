@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defer
 
@@ -10,10 +12,17 @@ from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
 from core.models.fine_tune_jobs import FineTuneJob, JobLogLine, JobMetric
 from core.models.models import Adapter, Model
 from core.models.users import User
+from core.storage import BlobCorrupt, BlobNotFound
 from portal.evaluations import Evaluation
+from training.data.datasets import iter_rows
+
+log = structlog.get_logger(__name__)
 
 PAGE = 50
 LOG_LINES = 200
+MOST_SEARCHED = 200_000
+"""Rows, that is a second or so."""
+
 _ACCURACY = FineTuneJob.evaluation["test"]["accuracy"]["value"].as_float()
 
 
@@ -104,6 +113,26 @@ def log_lines(session: Session, job: FineTuneJob) -> Sequence[JobLogLine]:
         select(JobLogLine).where(JobLogLine.job_id == job.id).order_by(JobLogLine.at.desc()).limit(LOG_LINES)
     )
     return session.scalars(latest).all()[::-1]
+
+
+def suspect_texts(session: Session, details: Details) -> Mapping[int, str]:
+    """The stored, pseudonymised texts of the rows whose labels look wrong, by row; what is not found is left out.
+
+    They are read from the dataset's encrypted rows, as far as a page can wait for.
+    """
+    wanted = {suspect.row for suspect in details.evaluation.suspects} if details.evaluation else set()
+    found: dict[int, str] = {}
+    if not wanted:
+        return found
+    try:
+        for row in islice(iter_rows(session, details.dataset_version), MOST_SEARCHED):
+            if row.row in wanted:
+                found[row.row] = row.text
+                if len(found) == len(wanted):
+                    break
+    except (BlobNotFound, BlobCorrupt):
+        log.exception("dataset_rows_unreadable", version_id=str(details.dataset_version.id))
+    return found
 
 
 def ready_versions(session: Session) -> Sequence[tuple[Dataset, DatasetVersion]]:

@@ -110,11 +110,13 @@ def launch() -> ResponseReturnValue:
 def show(job_id: UUID) -> ResponseReturnValue:
     """A job's page, or for its own polling all of it but the frame."""
     job = get_or_404(FineTuneJob, job_id)
+    details = fine_tunes.details(db(), job)
     curves = fine_tunes.curves(db(), job)
     return render_template(
         "fine_tunes/_job.html" if _is_part() else "fine_tunes/show.html",
         job=job,
-        details=fine_tunes.details(db(), job),
+        details=details,
+        texts=fine_tunes.suspect_texts(db(), details) if scope().allows(Permission.DATASETS_READ) else {},
         loss=chart(curves, LOSS),
         quality=chart(curves, QUALITY),
         log=fine_tunes.log_lines(db(), job),

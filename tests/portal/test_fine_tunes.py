@@ -13,6 +13,7 @@ from core.models.audit import AuditEvent
 from core.models.datasets import DatasetStatus
 from core.models.fine_tune_jobs import FineTuneJob, JobLogLine, JobMetric, JobStatus, Method
 from core.queues import redis
+from core.storage import blob_store, tenant_key
 from core.tenancy import Role
 from portal.fine_tunes import PAGE
 from tests.portal.trained import add, add_job, add_model, add_trained, add_version, change, get
@@ -257,13 +258,22 @@ def test_a_finished_job_shows_its_evaluation_and_where_it_comes_from(admin, vers
         "3.1 %",
         "taken for",
         "4,711",
-        "Where is &lt;it&gt;?",
         "ccccccccccc…",
         "torch 2.13.0",
         f"/models/{model.id}",
     ):
         assert words in shown
     assert "hx-trigger" not in shown
+
+
+def test_rows_with_suspected_labels_are_shown_with_their_stored_texts(admin, model):
+    rows = [{"text": "Where is <it>?", "label": "refund", "split": "train", "row": 4711}]
+    with tenant_session(admin.scope) as session:
+        key = tenant_key(session, admin.scope.tenant_id)
+        blob = blob_store().put(key, "rows.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows).encode())
+    version = add_version(admin.scope, blob=blob.name, digest=blob.digest)
+    adapter = add_trained(admin.scope, model, version)
+    assert "Where is &lt;it&gt;?" in page(admin, f"/fine-tunes/{adapter.job_id}")
 
 
 def test_a_version_that_may_not_be_promoted_says_why(admin, version, model):

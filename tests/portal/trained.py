@@ -116,15 +116,7 @@ def evaluation(
         },
         "validation": {},
         "probe": {"accuracy": probe, "macro_f1": probe},
-        "label_errors": [
-            {
-                "row": 4711,
-                "label": "refund",
-                "suggested": "delivery",
-                "confidence": 0.97,
-                "text": "Where is <it>?",
-            }
-        ],
+        "label_errors": [{"row": 4711, "label": "refund", "suggested": "delivery", "confidence": 0.97}],
         "promotion": {"promotable": reason is None, "reason": reason},
     }
 
