@@ -24,7 +24,9 @@ def check_version(session: Session, version: DatasetVersion) -> Task:
         raise JobError(
             "version", f"This dataset version is {version.status.value}. Choose one that is ready."
         )
-    task = session.scalars(select(Dataset.task).where(Dataset.id == version.dataset_id)).one()
+    task = session.scalars(select(Dataset.task).where(Dataset.id == version.dataset_id)).one_or_none()
+    if task is None:
+        raise JobError("version", "There is no such dataset version. Choose one of yours.")
     if task is not Task.CLASSIFICATION:
         raise JobError("version", f"This dataset is for {task.value}. Choose one for classification.")
     return task

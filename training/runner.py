@@ -66,48 +66,50 @@ def run_next(recipe: Recipe) -> None:
 
 
 def run(lease: Lease, recipe: Recipe, is_told_to_end: Callable[[], bool]) -> None:
-    """Run the leased job to one of its endings. Raises OperationalError where the database is away."""
+    """Run the leased job to one of its endings.
+
+    Where the database, the storage or the memory fails, the lease is left to run out: by then what was away may be
+    back, and the next attempt goes better.
+    """
     context = log.bind(tenant_id=str(lease.scope.tenant_id), job_id=str(lease.job_id), attempt=lease.attempt)
     try:
-        ending = _attempt(lease, recipe, is_told_to_end, context)
-        with tenant_session(lease.scope) as session:
-            ending(session, lease.scope, lease.hold(session))
-            session.commit()
+        try:
+            _end(lease, _attempt(lease, recipe, is_told_to_end))
+        except LeaseLost:
+            raise
+        except Exception as error:
+            # The trace alone: an exception's own words may quote what it choked on.
+            trace = "".join(traceback.format_tb(error.__traceback__))
+            context.error("fine_tune_broke", error=type(error).__name__, trace=trace)
+            if not _may_pass(error):
+                _end(lease, partial(endings.fail, message=_OUR_FAULT))
     except LeaseLost:
         context.warning("fine_tune_lease_lost")
         _delete_adapter(lease)
 
 
-def _attempt(
-    lease: Lease,
-    recipe: Recipe,
-    is_told_to_end: Callable[[], bool],
-    context: structlog.typing.FilteringBoundLogger,
-) -> Ending:
-    """Train, and return how the attempt is to end. Raises LeaseLost and OperationalError, after which none can be."""
+def _attempt(lease: Lease, recipe: Recipe, is_told_to_end: Callable[[], bool]) -> Ending:
+    """Train, and return how the attempt is to end."""
     try:
         return partial(endings.succeed, trained=_train(lease, recipe, is_told_to_end))
-    except (LeaseLost, OperationalError):
-        raise
     except Cancelled:
         return endings.cancel
     except ToldToEnd:
         return endings.hand_over
     except (RecipeError, SettingsError) as error:
         return partial(endings.fail, message=str(error))
-    except Exception as error:
-        # The trace alone: an exception's own words may quote what it choked on.
-        trace = "".join(traceback.format_tb(error.__traceback__))
-        context.error("fine_tune_broke", error=type(error).__name__, trace=trace)
-        if _may_pass(error):
-            return endings.lose
-        return partial(endings.fail, message=_OUR_FAULT)
+
+
+def _end(lease: Lease, ending: Ending) -> None:
+    with tenant_session(lease.scope) as session:
+        ending(session, lease.scope, lease.hold(session))
+        session.commit()
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether the next attempt may go better: memory ran out, or a disk or the network failed."""
+    """Whether the next attempt may go better."""
     out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # torch's
-    return out_of_memory or isinstance(error, OSError)
+    return out_of_memory or isinstance(error, OSError | OperationalError)
 
 
 def _train(lease: Lease, recipe: Recipe, is_told_to_end: Callable[[], bool]) -> Trained:
