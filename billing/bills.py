@@ -2,6 +2,8 @@
 
 Late usage is what the ledger has of an already invoiced month beyond the lines invoiced for it. It is found
 by comparing the two, not by a time stamp: a transaction under way while a month was closed is not lost.
+
+A month that was invoiced early was charged its fee up to then, by days; the rest is late, like its usage.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from billing.periods import Month
 from billing.plans import DEFAULT_PLAN_CODE, get_plan, list_holdings, list_prices
-from billing.rating import Line, Price, Span, by_span, rate_platform_fee, rate_spans, total_cents
+from billing.rating import Line, Price, Span, by_span, clip, rate_platform_fee, rate_spans, total_cents
 from billing.schedule import Holding, plan_at, spans_between
 from core.models.billing import ClosedMonth, Invoice, InvoiceLine, Plan, PriceKind
 from core.models.usage import UsageFact
@@ -88,26 +90,35 @@ def load_terms(session: Session, tenant_id: UUID, prices: Sequence[Price] | None
 
 
 def tenant_bill(
-    session: Session, tenant_id: UUID, month: Month, prices: Sequence[Price] | None = None
+    session: Session,
+    tenant_id: UUID,
+    month: Month,
+    prices: Sequence[Price] | None = None,
+    *,
+    fee_until: datetime | None = None,
 ) -> Bill:
-    """Rate a tenant's month: its fee and usage, and what turned up late of months invoiced before.
+    """Rate a tenant's month: its fee and usage, and what is left to charge of months invoiced before.
 
-    `prices` saves reading the catalogue again where many tenants are billed.
+    `prices` saves reading the catalogue again where many tenants are billed. `fee_until` leaves out the fee of
+    the days that have not ended by then, which a later bill charges.
     """
     terms = load_terms(session, tenant_id, prices)
     in_force = terms.schedule(month)
-    return bill_of_usage(session, terms, in_force, _used(session, tenant_id, in_force))
+    return bill_of_usage(session, terms, in_force, _used(session, tenant_id, in_force), fee_until)
 
 
-def bill_of_usage(session: Session, terms: Terms, in_force: Schedule, used: Used) -> Bill:
+def bill_of_usage(
+    session: Session, terms: Terms, in_force: Schedule, used: Used, fee_until: datetime | None = None
+) -> Bill:
     """The bill where the month's own usage was read already."""
     month = in_force.month
-    lines = rate_platform_fee(month, in_force.spans[PriceKind.PLATFORM])
+    fee_spans = clip(in_force.spans[PriceKind.PLATFORM], month.start, fee_until or month.end)
+    lines = rate_platform_fee(month, fee_spans)
     for kind in USAGE_KINDS:
         spans = in_force.spans[kind]
         lines += rate_spans(month, spans, by_span(spans, used.get(kind, ())))
-    for late_month in _months_with_late_facts(session, terms.tenant_id, month):
-        lines += _late_lines(session, terms.tenant_id, terms.schedule(late_month))
+    for late_month, fee_since in _late_months(session, terms.tenant_id, month).items():
+        lines += _late_lines(session, terms.tenant_id, terms.schedule(late_month), fee_since)
     last_moment = month.end - timedelta(microseconds=1)
     return Bill(month, get_plan(session, plan_at(last_moment, terms.holdings, DEFAULT_PLAN_CODE)), lines)
 
@@ -137,13 +148,15 @@ def _used(session: Session, tenant_id: UUID, in_force: Schedule) -> Used:
     return used
 
 
-def _months_with_late_facts(session: Session, tenant_id: UUID, month: Month) -> list[Month]:
-    """Earlier months, invoiced already, of which facts may have come since; in order.
+def _late_months(session: Session, tenant_id: UUID, month: Month) -> dict[Month, datetime | None]:
+    """Earlier months, invoiced already, of which something may be left to charge; in order.
+
+    Each with the moment up to which its fee was charged, where that is before its end.
 
     Nothing recorded before the month before can be among them: that month's own bill had it.
     """
     month_of_fact = func.date_trunc("month", UsageFact.occurred_at, "UTC")
-    candidates = session.scalars(
+    with_facts = session.scalars(
         select(month_of_fact)
         .where(
             UsageFact.tenant_id == tenant_id,
@@ -151,20 +164,40 @@ def _months_with_late_facts(session: Session, tenant_id: UUID, month: Month) -> 
             UsageFact.recorded_at >= month.previous.start - _COMMIT_MARGIN,
         )
         .distinct()
-    ).all()
-    if not candidates:
-        return []
-    closed_until = session.scalar(select(func.max(ClosedMonth.month)))
-    invoiced = set(session.scalars(select(Invoice.period_start).where(Invoice.tenant_id == tenant_id)))
-    months = sorted(Month.containing(start) for start in candidates)
-    return [one for one in months if one.start in invoiced or (closed_until and one.days[0] <= closed_until)]
+    )
+    issued = {
+        Month.containing(start): at
+        for start, at in session.execute(
+            select(Invoice.period_start, Invoice.issued_at).where(Invoice.tenant_id == tenant_id)
+        )
+    }
+    early = {one: at for one, at in issued.items() if at is not None and at < one.end}
+    candidates = {Month.containing(start) for start in with_facts}
+    candidates |= {month.previous} & early.keys()
+    closed_until = session.scalar(select(func.max(ClosedMonth.month))) if candidates else None
+    return {
+        one: early.get(one)
+        for one in sorted(candidates)
+        if one in issued or (closed_until and one.days[0] <= closed_until)
+    }
 
 
-def _late_lines(session: Session, tenant_id: UUID, in_force: Schedule) -> list[Line]:
-    """What the ledger has of a month beyond its lines so far; it takes what is left of that month's quota."""
-    used = _used(session, tenant_id, in_force)
-    billed = _billed(session, tenant_id, in_force.month.days[0])
+def _late_lines(
+    session: Session, tenant_id: UUID, in_force: Schedule, fee_since: datetime | None
+) -> list[Line]:
+    """What is left to charge of a month beyond its lines so far.
+
+    That is what the ledger has beyond them, which takes what is left of that month's quota, and the fee of the
+    days from `fee_since` on that no line has.
+    """
+    month = in_force.month
     lines: list[Line] = []
+    if fee_since is not None:
+        fee_since = max(fee_since, _fee_billed_until(session, tenant_id, month) or fee_since)
+        rest = clip(in_force.spans[PriceKind.PLATFORM], fee_since, month.end)
+        lines += rate_platform_fee(month, rest, late=True)
+    used = _used(session, tenant_id, in_force)
+    billed = _billed(session, tenant_id, month.days[0])
     for kind in USAGE_KINDS:
         spans = in_force.spans[kind]
         remaining = []
@@ -173,9 +206,7 @@ def _late_lines(session: Session, tenant_id: UUID, in_force: Schedule) -> list[L
             already = min(quantity, billed.quantity.get(span.price.id, 0))
             billed.quantity[span.price.id] = billed.quantity.get(span.price.id, 0) - already
             remaining.append(quantity - already)
-        lines += rate_spans(
-            in_force.month, spans, remaining, consumed=billed.included.get(kind, 0), late=True
-        )
+        lines += rate_spans(month, spans, remaining, consumed=billed.included.get(kind, 0), late=True)
     return lines
 
 
@@ -203,3 +234,14 @@ def _billed(session: Session, tenant_id: UUID, usage_month: date) -> _Billed:
         billed.quantity[price_id] = int(quantity)
         billed.included[kind] = billed.included.get(kind, 0) + int(included)
     return billed
+
+
+def _fee_billed_until(session: Session, tenant_id: UUID, month: Month) -> datetime | None:
+    """The end of the last stretch of a month for which a line has charged the fee."""
+    return session.scalar(
+        select(func.max(InvoiceLine.ends_at)).where(
+            InvoiceLine.tenant_id == tenant_id,
+            InvoiceLine.kind == PriceKind.PLATFORM,
+            InvoiceLine.usage_month == month.days[0],
+        )
+    )

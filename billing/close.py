@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from billing.bills import Bill, tenant_bill
-from billing.periods import Month
+from billing.locks import hold_billing
+from billing.periods import Month, last_moment_of
 from billing.plans import list_prices
 from billing.rating import Line
 from core import audit
@@ -26,11 +27,10 @@ from core.models.billing import (
 )
 from core.models.tenants import Tenant
 from core.models.usage import UsageFact
-from core.tenancy import Actor, ActorKind, TenantScope
+from core.tenancy import Actor, ActorKind
 
 PAYMENT_TERM = timedelta(days=14)
-
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtext('billing.close'))")
+"""From the day of issue; the last day counts in full."""
 
 log = structlog.get_logger(__name__)
 
@@ -84,14 +84,21 @@ def next_to_close(session: Session) -> Month:
     return Month.containing(min(begun, default=now()))
 
 
-def preview(session: Session, month: Month) -> list[DraftInvoice]:
-    """What closing the month now would invoice, by tenant; nothing is written. Wants an operator session."""
+def preview(session: Session, month: Month, at: datetime | None = None) -> list[DraftInvoice]:
+    """What invoicing the month at a moment, or now, would ask for, by tenant; nothing is written.
+
+    Of a month that is not over, that is its usage and the fee of the days that are. Wants an operator session.
+    """
+    fee_until = min(at or now(), month.end)
     invoiced = select(Invoice.tenant_id).where(Invoice.period_start == month.start)
     tenants = session.scalars(
         select(Tenant).where(Tenant.id.not_in(invoiced)).order_by(Tenant.created_at, Tenant.id)
     ).all()
     prices = list_prices(session)
-    drafts = (DraftInvoice(tenant, tenant_bill(session, tenant.id, month, prices)) for tenant in tenants)
+    drafts = (
+        DraftInvoice(tenant, tenant_bill(session, tenant.id, month, prices, fee_until=fee_until))
+        for tenant in tenants
+    )
     return [draft for draft in drafts if draft.bill.lines]
 
 
@@ -103,12 +110,13 @@ def close_month(
     Closing it again makes none. Closes wait for each other, and the numbers are taken in this transaction, so
     that none is skipped or given twice. Usage that turns up later goes on the next month's invoice.
 
-    `early` invoices the running month as it stands, without closing it: the rest goes on the next month's.
+    `early` invoices the running month as it stands, without closing it: the rest of its usage and fee goes on
+    the next month's.
 
     Wants an operator session. Raises CloseRefused for a month that is not over, or before whose turn it is.
     """
+    hold_billing(session)
     at = at or now()
-    session.execute(_LOCK)
     if session.get(ClosedMonth, month.days[0]) is not None:
         return []
     running = Month.containing(at)
@@ -120,7 +128,7 @@ def close_month(
             raise CloseRefused(f"{turn.title} is not closed yet: close it first.")
         if month < turn:
             return []
-    drafts = preview(session, month)
+    drafts = preview(session, month, at)
     numbers = _take_numbers(session, at.year, len(drafts))
     invoices = [
         _issue(session, draft, number, actor, at) for draft, number in zip(drafts, numbers, strict=True)
@@ -176,7 +184,7 @@ def _issue(session: Session, draft: DraftInvoice, number: str, actor: Actor, at:
         period_end=bill.month.end,
         total_cents=bill.total_cents,
         issued_at=at,
-        due_at=at + PAYMENT_TERM,
+        due_at=last_moment_of((at + PAYMENT_TERM).date()),
         note=_late_note(late) if late else None,
     )
     if invoice.total_cents == 0:
@@ -187,7 +195,7 @@ def _issue(session: Session, draft: DraftInvoice, number: str, actor: Actor, at:
     session.flush()
     session.add_all(_row(invoice, position, line) for position, line in enumerate(bill.lines, start=1))
     detail = {"number": number, "total_cents": invoice.total_cents}
-    audit.record(session, TenantScope(tenant_id, actor, frozenset()), "invoice.issued", invoice, detail)
+    audit.record_for_tenant(session, tenant_id, actor, "invoice.issued", invoice, detail)
     return invoice
 
 
@@ -220,11 +228,12 @@ _TITLES = {
 def describe(line: Line) -> str:
     """A line in words, for whoever reads the bill."""
     words = f"{_TITLES[PriceKind(line.kind)]}, {line.span.price.plan_name}"
-    if line.unit_amount != line.span.price.unit_amount:
-        words += " (part of the month)"
-    return f"{words}, late from {line.month.title}" if line.late else words
+    partly = "part of " if line.unit_amount != line.span.price.unit_amount else ""
+    if line.late:
+        return f"{words} ({partly}{line.month.title})"
+    return f"{words} ({partly}the month)" if partly else words
 
 
 def _late_note(months: Sequence[Month]) -> str:
     titles = ", ".join(month.title for month in months)
-    return f"Includes usage of {titles} that was recorded after that month was invoiced."
+    return f"Includes what was not yet invoiced of {titles}."

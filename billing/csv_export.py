@@ -2,9 +2,11 @@
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterable, Sequence
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA_STARTS = ("=", "+", "-", "@")
+_CONTROLS = ("\t", "\r", "\n")
 
 
 def to_csv(header: Sequence[str], rows: Iterable[Sequence[str | int]]) -> str:
@@ -17,6 +19,11 @@ def to_csv(header: Sequence[str], rows: Iterable[Sequence[str | int]]) -> str:
 
 
 def _safe(cell: str | int) -> str | int:
-    if isinstance(cell, str) and cell.lstrip(" ").startswith(_FORMULA_STARTS):
+    if isinstance(cell, str) and (cell.startswith(_CONTROLS) or _as_read(cell).startswith(_FORMULA_STARTS)):
         return f"'{cell}"
     return cell
+
+
+def _as_read(cell: str) -> str:
+    """As a lenient spreadsheet takes it: wide forms of the signs count, spaces before them do not."""
+    return unicodedata.normalize("NFKC", cell).lstrip()

@@ -16,7 +16,7 @@ from core import audit
 from core.clock import now
 from core.models.billing import Invoice, InvoiceLine, InvoiceStatus
 from core.models.tenants import Tenant
-from core.tenancy import Actor, TenantScope
+from core.tenancy import Actor
 
 REFERENCE_LENGTH = 120
 
@@ -43,7 +43,7 @@ class InvoiceFilter:
 
 @dataclass(frozen=True)
 class InvoiceTotals:
-    """Sums over a list of invoices in one currency, in cents."""
+    """Sums over a list of invoices in one currency, in cents: what is invoiced is either paid or open."""
 
     currency: str
     count: int
@@ -51,6 +51,7 @@ class InvoiceTotals:
     paid_cents: int
     open_cents: int
     overdue_cents: int
+    void_cents: int
 
 
 def list_invoices(session: Session) -> Sequence[Invoice]:
@@ -74,7 +75,7 @@ def list_all_invoices(session: Session, wanted: InvoiceFilter) -> list[tuple[Inv
 
 
 def totals(invoices: Iterable[Invoice], at: datetime | None = None) -> list[InvoiceTotals]:
-    """Sum invoices by currency; void ones count in none of the sums."""
+    """Sum invoices by currency; void ones count in no sum but their own."""
     at = at or now()
     by_currency: dict[str, list[Invoice]] = {}
     for invoice in invoices:
@@ -85,7 +86,8 @@ def totals(invoices: Iterable[Invoice], at: datetime | None = None) -> list[Invo
         paid = sum(invoice.total_cents for invoice in group if invoice.status is InvoiceStatus.PAID)
         due = sum(invoice.total_cents for invoice in owed)
         overdue = sum(invoice.total_cents for invoice in owed if is_overdue(invoice, at))
-        sums.append(InvoiceTotals(currency, len(group), paid + due, paid, due, overdue))
+        voided = sum(invoice.total_cents for invoice in group if invoice.status is InvoiceStatus.VOID)
+        sums.append(InvoiceTotals(currency, len(group), paid + due, paid, due, overdue, voided))
     return sums
 
 
@@ -119,6 +121,25 @@ def lines_of(session: Session, invoice: Invoice) -> Sequence[InvoiceLine]:
         .where(InvoiceLine.tenant_id == invoice.tenant_id, InvoiceLine.invoice_id == invoice.id)
         .order_by(InvoiceLine.position)
     ).all()
+
+
+def find_unbalanced(session: Session) -> list[tuple[Invoice, int]]:
+    """Invoices whose total is not the sum of their lines, with that sum in cents: there must be none.
+
+    Wants an operator session.
+    """
+    lines_cents = func.coalesce(func.sum(InvoiceLine.amount_cents), 0)
+    rows = session.execute(
+        select(Invoice, lines_cents)
+        .outerjoin(
+            InvoiceLine,
+            (InvoiceLine.tenant_id == Invoice.tenant_id) & (InvoiceLine.invoice_id == Invoice.id),
+        )
+        .group_by(Invoice.id)
+        .having(lines_cents != Invoice.total_cents)
+        .order_by(Invoice.number)
+    )
+    return [(invoice, int(cents)) for invoice, cents in rows]
 
 
 def mark_paid(
@@ -269,6 +290,6 @@ def _lock_open(session: Session, invoice_id: UUID) -> Invoice:
 def _note(session: Session, actor: Actor, action: str, invoice: Invoice, detail: dict[str, str]) -> None:
     """Into both logs: the tenant may know what happened to its invoice, and the operator who did it."""
     detail = {"number": invoice.number or "", **detail}
-    audit.record(session, TenantScope(invoice.tenant_id, actor, frozenset()), action, invoice, detail)
+    audit.record_for_tenant(session, invoice.tenant_id, actor, action, invoice, detail)
     audit.record_staff(session, actor, action, Invoice.__tablename__, invoice.id, detail)
     log.info(action, invoice=invoice.number)

@@ -10,9 +10,10 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from billing.locks import hold_billing
 from billing.rating import Price
 from billing.schedule import Holding, plan_at, price_at
-from core.audit import record_staff
+from core.audit import record_for_tenant, record_staff
 from core.clock import now
 from core.models.billing import Invoice, Plan, PlanPrice, PriceKind, Subscription
 from core.models.tenants import Tenant
@@ -177,8 +178,10 @@ def subscribe(session: Session, tenant_id: UUID, plan_code: str, at: datetime | 
     Wants an operator session, which the caller commits. Raises PlanError for an unknown plan or tenant, a
     plan in another currency, and a moment before the current plan's start or what was invoiced already.
     """
-    at = at or now()
     plan = get_plan(session, plan_code)
+    if session.scalar(select(Subscription.id).where(Subscription.tenant_id == tenant_id).limit(1)):
+        hold_billing(session)  # who has no plan yet has used nothing that an invoice could charge
+    at = at or now()
     # Locking the tenant's row lets two changes at once follow each other instead of overlapping.
     if session.scalar(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update()) is None:
         raise PlanError("There is no such tenant.")
@@ -195,14 +198,33 @@ def subscribe(session: Session, tenant_id: UUID, plan_code: str, at: datetime | 
             raise PlanError(
                 f"Choose a time after {latest.starts_at:%Y-%m-%d %H:%M} UTC: the last change was then."
             )
-        if get_plan(session, latest.plan_code).currency != plan.currency:
-            raise PlanError("A tenant keeps its currency: choose a plan in the same one.")
+    # Until it subscribes, a tenant is on the default plan and may owe in that one's currency.
+    held = get_plan(session, latest.plan_code if latest else DEFAULT_PLAN_CODE)
+    if held.currency != plan.currency:
+        raise PlanError("A tenant keeps its currency: choose a plan in the same one.")
     _refuse_invoiced_time(session, tenant_id, at)
     if latest is not None and (latest.ends_at is None or latest.ends_at > at):
         latest.ends_at = at
     subscription = Subscription(tenant_id=tenant_id, plan_code=plan.code, starts_at=at)
     session.add(subscription)
     session.flush()
+    return subscription
+
+
+def change_plan(
+    session: Session, actor: Actor, tenant_id: UUID, plan_code: str, at: datetime | None = None
+) -> Subscription:
+    """`subscribe` by one of the operator's staff: noted in both logs. Raises PlanError as it does, and for a
+    time in the past."""
+    if at is not None and at < now():
+        raise PlanError("A change of plan cannot lie in the past: what usage has cost stays as it was.")
+    held = list_holdings(session, tenant_id)
+    if held and held[-1].ends_at is None and held[-1].plan_code == plan_code:
+        raise PlanError(f"It is on {get_plan(session, plan_code).name} already: choose another plan.")
+    subscription = subscribe(session, tenant_id, plan_code, at)
+    detail = {"plan": plan_code, "from": f"{subscription.starts_at:%Y-%m-%d %H:%M} UTC"}
+    record_for_tenant(session, tenant_id, actor, "plan.changed", subscription, detail)
+    record_staff(session, actor, "plan.changed", Tenant.__tablename__, tenant_id, detail)
     return subscription
 
 
@@ -221,6 +243,7 @@ def add_price(
     cost already, or where that moment has a version.
     """
     plan = get_plan(session, plan_code)
+    hold_billing(session)
     if effective_from <= now():
         raise PlanError("A new price takes effect in the future: what usage has cost stays as it was.")
     if unit_amount < 0 or included_quantity < 0:

@@ -119,6 +119,12 @@ def by_span(spans: Sequence[Span], usage: Iterable[tuple[datetime, int]]) -> lis
     return sums
 
 
+def clip(spans: Iterable[Span], start: datetime, end: datetime) -> list[Span]:
+    """What of the spans lies in `[start, end)`."""
+    cut = (Span(max(span.start, start), min(span.end, end), span.price) for span in spans)
+    return [span for span in cut if span.start < span.end]
+
+
 def rate_spans(
     month: Month, spans: Sequence[Span], quantities: Sequence[int], *, consumed: int = 0, late: bool = False
 ) -> list[Line]:
@@ -133,10 +139,10 @@ def rate_spans(
     return lines
 
 
-def rate_platform_fee(month: Month, spans: Sequence[Span]) -> list[Line]:
+def rate_platform_fee(month: Month, spans: Sequence[Span], *, late: bool = False) -> list[Line]:
     """The month's fee by days: a UTC day goes to the price in force at its last moment, so none counts twice.
 
-    A price of zero gives no line.
+    Spans of a part of the month, as `clip` gives, are charged for that part. A price of zero gives no line.
     """
     lines = []
     for span in spans:
@@ -145,7 +151,7 @@ def rate_platform_fee(month: Month, spans: Sequence[Span]) -> list[Line]:
             continue
         whole = days == month.length
         share = span.price.unit_amount if whole else _share(span.price.unit_amount, days, month.length)
-        lines.append(Line(month, span, share, Rated(1, 0, charge(1, share))))
+        lines.append(Line(month, span, share, Rated(1, 0, charge(1, share)), late))
     return lines
 
 

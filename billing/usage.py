@@ -96,7 +96,9 @@ class MonthUsage:
 
     @property
     def fee_cents(self) -> int:
-        return total_cents(line for line in self.bill.lines if line.kind == PriceKind.PLATFORM)
+        return total_cents(
+            line for line in self.bill.lines if line.kind == PriceKind.PLATFORM and not line.late
+        )
 
     @property
     def late_cents(self) -> int:

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from core.models.audit import AuditEvent, StaffEvent
-from core.tenancy import Actor, TenantScope
+from core.tenancy import Actor, ActorKind, TenantScope
 
 
 class Target(Protocol):
@@ -39,6 +39,23 @@ def record(
             detail=dict(detail or {}),
         )
     )
+
+
+def record_for_tenant(
+    session: Session,
+    tenant_id: UUID,
+    actor: Actor,
+    action: str,
+    target: Target,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Note in a tenant's log what was done to it from outside. `session` is an operator session.
+
+    Of the operator's staff it says no more than that the operator did it; `record_staff` notes who.
+    """
+    if actor.kind is ActorKind.STAFF:
+        actor = Actor(actor.kind, None, "operator")
+    record(session, TenantScope(tenant_id, actor, frozenset()), action, target, detail)
 
 
 def record_staff(

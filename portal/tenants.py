@@ -17,7 +17,7 @@ from core.models.models import Model
 from core.models.tenants import Tenant, TenantStatus
 from core.models.usage import UsageFact, UsageKind
 from core.models.users import User
-from core.tenancy import Actor, TenantScope
+from core.tenancy import Actor
 
 LISTED = 500
 """Rows of the list: more want a search."""
@@ -143,6 +143,4 @@ def find_names(session: Session, tenant_ids: set[UUID]) -> dict[UUID, str]:
 
 def _record(session: Session, actor: Actor, action: str, tenant: Tenant, detail: dict[str, str]) -> None:
     audit.record_staff(session, actor, action, Tenant.__tablename__, tenant.id, detail)
-    # The tenant's own log says that the operator did it, and neither who of the staff nor why.
-    for_tenant = Actor(actor.kind, None, "operator")
-    audit.record(session, TenantScope(tenant.id, for_tenant, frozenset()), action, tenant)
+    audit.record_for_tenant(session, tenant.id, actor, action, tenant)  # and not why

@@ -1,0 +1,15 @@
+"""A session that sees every tenant, as closing a month has it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+import core.models.all  # noqa: F401 the tables that the ledger points at
+from core.db import ScopedSession, operator_session
+
+
+@pytest.fixture
+def db(services: object) -> Iterator[ScopedSession]:
+    """An operator session; what a test does not commit is rolled back."""
+    with operator_session("test") as session:
+        yield session

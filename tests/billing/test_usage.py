@@ -1,0 +1,135 @@
+"""The month's running cost: whichever way it is parted, the parts add up to the cent."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.orm import Session
+
+from billing.close import close_month
+from billing.plans import subscribe
+from billing.usage import month_usage, months_with_usage, shares_csv
+from core.catalogue import DEFAULT_BASE_MODEL
+from core.db import operator_session
+from core.models.api_keys import ApiKey
+from core.models.billing import PriceKind
+from core.models.models import Model
+from core.models.tenants import Tenant
+from core.models.usage import UsageKind
+from tests.billing.months import FEBRUARY, JANUARY, MARCH, STAFF, after, old_tenant, on, use
+
+
+def a_model(db: Session, tenant: Tenant, name: str) -> Model:
+    model = Model(id=uuid4(), tenant_id=tenant.id, name=name, base_model=DEFAULT_BASE_MODEL)
+    db.add(model)
+    db.flush()
+    return model
+
+
+def a_key(db: Session, tenant: Tenant, name: str) -> ApiKey:
+    key = ApiKey(id=uuid4(), tenant_id=tenant.id, name=name, prefix="ad_live_abcd", digest=uuid4().bytes)
+    db.add(key)
+    db.flush()
+    return key
+
+
+facts = st.lists(
+    st.tuples(
+        st.integers(0, 31 * 24 * 60 - 1),  # minute of January
+        st.integers(0, 10**8),
+        st.sampled_from(UsageKind),
+        st.sampled_from([None, 0, 1, 2]),  # model
+        st.sampled_from([None, 0, 1]),  # key
+    ),
+    max_size=25,
+)
+
+
+@given(facts, st.sets(st.integers(1, 30), max_size=2))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_days_models_and_keys_each_sum_to_what_the_usage_costs(services, used, changes):
+    with operator_session("test") as db:
+        tenant = old_tenant(db, "starter")
+        models = [a_model(db, tenant, f"model-{number}") for number in range(3)]
+        keys = [a_key(db, tenant, f"key {number}") for number in range(2)]
+        for day, plan in zip(sorted(changes), ("scale", "trial"), strict=False):
+            subscribe(db, tenant.id, plan, on(day))
+        for minute, quantity, kind, model, key in used:
+            use(
+                db,
+                tenant,
+                JANUARY.start + timedelta(minutes=minute),
+                quantity,
+                kind,
+                model_id=None if model is None else models[model].id,
+                api_key_id=None if key is None else keys[key].id,
+            )
+        usage = month_usage(db, tenant.id, JANUARY)
+        for shares in (usage.days, usage.models, usage.keys):
+            assert sum(share.cost_cents for share in shares) == usage.usage_cents
+            assert all(share.cost_cents >= 0 for share in shares)
+            assert sum(share.requests for share in shares) == len(used)
+            for kind in UsageKind:
+                tokens = sum(quantity for _, quantity, of_kind, *_ in used if of_kind is kind)
+                assert sum(share.tokens[PriceKind(kind)] for share in shares) == tokens
+        assert usage.fee_cents + usage.usage_cents + usage.late_cents == usage.bill.total_cents
+        (invoice,) = close_month(db, JANUARY, STAFF, at=after(JANUARY))
+        assert invoice.total_cents == usage.bill.total_cents
+
+
+def test_the_first_days_use_the_quota_up(db):
+    tenant = old_tenant(db)
+    use(db, tenant, on(2), 100_000)
+    use(db, tenant, on(5), 5_000_000)
+    costs = {day.name: day.cost_cents for day in month_usage(db, tenant.id, JANUARY).days}
+    assert (costs["2025-01-02"], costs["2025-01-05"]) == (0, 200)
+
+
+def test_what_has_no_model_or_key_is_named_by_where_it_came_from(db):
+    tenant = old_tenant(db)
+    model, key = a_model(db, tenant, "intents"), a_key(db, tenant, "Help desk")
+    use(db, tenant, on(2), 30, model_id=model.id, api_key_id=key.id)
+    use(db, tenant, on(2), 20, UsageKind.TRAINING)
+    usage = month_usage(db, tenant.id, JANUARY)
+    assert [share.name for share in usage.models] == ["intents", "No model"]
+    assert [share.name for share in usage.keys] == ["Help desk (ad_live_abcd…)", "Fine-tune jobs"]
+
+
+def test_a_quota_shows_what_is_used_and_what_is_included(db):
+    tenant = old_tenant(db)
+    use(db, tenant, on(2), 25_000)
+    prediction, training = month_usage(db, tenant.id, JANUARY).quotas
+    assert (prediction.used, prediction.included, prediction.share_used) == (25_000, 100_000, 0.25)
+    assert (training.used, training.included, training.share_used) == (0, 500_000, 0.0)
+
+
+def test_the_projection_goes_on_at_the_pace_so_far_and_ends_with_the_month(db):
+    tenant = old_tenant(db)
+    use(db, tenant, on(5), 1_100_000)
+    half_way = JANUARY.start + (JANUARY.end - JANUARY.start) / 2
+    assert month_usage(db, tenant.id, JANUARY, half_way).projected_cents == 84  # 2.2 million less the quota
+    assert month_usage(db, tenant.id, JANUARY, after(JANUARY)).projected_cents is None
+
+
+def test_the_first_hours_of_a_month_are_not_taken_for_a_pace(db):
+    tenant = old_tenant(db)
+    use(db, tenant, JANUARY.start, 200_000)
+    an_hour_in = JANUARY.start + timedelta(hours=1)
+    assert month_usage(db, tenant.id, JANUARY, an_hour_in).projected_cents == 252  # as much a day
+
+
+def test_the_months_to_choose_from_reach_back_to_the_first_usage(db):
+    tenant = old_tenant(db)
+    assert months_with_usage(db, tenant.id, on(3, MARCH)) == [MARCH]
+    use(db, tenant, on(31), 1)
+    assert months_with_usage(db, tenant.id, on(3, MARCH)) == [MARCH, FEBRUARY, JANUARY]
+
+
+def test_the_csv_has_a_row_for_each_share(db):
+    tenant = old_tenant(db)
+    use(db, tenant, on(2), 1_100_000)
+    lines = shares_csv("day", month_usage(db, tenant.id, JANUARY).days).splitlines()
+    assert lines[0] == "day,prediction_tokens,training_tokens,requests,cost_cents"
+    assert lines[2] == "2025-01-02,1100000,0,1,40"
+    assert len(lines) == 32
