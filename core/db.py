@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.orm import Session, SessionTransaction
 
+import core.models.all  # noqa: F401 - a flush follows the foreign keys of every table, so all must be known
 from core.config import get_settings
 from core.tenancy import TenantScope
 

@@ -22,8 +22,6 @@ from training.inputs import check_version
 from training.job_log import note
 from training.recipe.settings import FineTuneSettings
 
-__all__ = ["HIGHEST_SEED", "MOST_QUEUED", "JobError", "cancel", "launch"]
-
 MOST_QUEUED = 100
 """As many of a tenant's jobs may wait; a mistake in somebody's script makes no more of them."""
 

@@ -6,7 +6,7 @@ from core.models.fine_tune_jobs import JobStatus
 from tests.training.jobs.conftest import let_lease_run_out, reconcile, set_job
 from tests.training.jobs.recipes import Recipe, at
 from training import recorder, runner, scheduler
-from training.jobs import JobError
+from training.errors import JobError
 
 
 @pytest.fixture(autouse=True)

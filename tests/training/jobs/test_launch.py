@@ -13,8 +13,9 @@ from core.queues import Queue, rq_queue
 from core.tenancy import ROLE_PERMISSIONS, PermissionDenied, Role
 from training import jobs
 from training.doorbell import RUN_NEXT_JOB
+from training.errors import JobError
 from training.estimates import Estimate
-from training.jobs import HIGHEST_SEED, MOST_QUEUED, JobError
+from training.jobs import HIGHEST_SEED, MOST_QUEUED
 from training.recipe.settings import FineTuneSettings
 
 

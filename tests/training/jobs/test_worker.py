@@ -1,0 +1,83 @@
+"""A worker as a process: it gives its job up when that is cancelled, or when it is itself told to end."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from core.models.fine_tune_jobs import JobStatus
+from core.queues import Queue, enqueue, rq_queue
+from core.waiting import wait_until
+from stack.child import ROOT, Child
+from training.doorbell import RUN_NEXT_JOB
+
+PATIENCE = 60
+
+
+@pytest.fixture
+def start_worker(services) -> Iterator[object]:
+    """`start_worker()`: another worker of the fine-tune queue."""
+    workers: list[Child] = []
+
+    def start_worker() -> Child:
+        command = [sys.executable, "-m", "training.worker", Queue.FINE_TUNE]
+        workers.append(subprocess.Popen(command, cwd=ROOT, env=os.environ))
+        return workers[-1]
+
+    yield start_worker
+    for worker in workers:
+        worker.kill()
+        worker.wait()
+
+
+@pytest.fixture
+def ring(tmp_path):
+    """`ring()`: have a worker run the next job with a recipe that lasts until `finish` is there."""
+
+    def ring():
+        rq_queue(Queue.FINE_TUNE).empty()
+        enqueue(Queue.FINE_TUNE, "tests.training.jobs.entries.run_next_until_told", str(finish), timeout=600)
+
+    finish = tmp_path / "finish"
+    return ring
+
+
+def has(workshop, job_id, status: JobStatus):
+    return lambda: workshop.job(job_id).status is status
+
+
+def has_checkpoint(workshop, job_id):
+    return lambda: workshop.job(job_id).checkpoint_blob is not None
+
+
+def test_cancelling_frees_the_worker_within_five_seconds(workshop, start_worker, ring):
+    job_id, next_id = workshop.launch(), workshop.launch()
+    ring()
+    start_worker()
+    assert wait_until(has_checkpoint(workshop, job_id), PATIENCE)
+    ring()
+    workshop.cancel(job_id)
+    assert wait_until(has(workshop, job_id, JobStatus.CANCELLED), 5)
+    assert workshop.blobs() == [workshop.job(job_id).checkpoint_blob]
+    assert wait_until(has_checkpoint(workshop, next_id), PATIENCE)
+
+
+def test_a_worker_that_is_told_to_end_leaves_its_job_to_the_next(workshop, start_worker, ring, tmp_path):
+    job_id = workshop.launch()
+    ring()
+    worker = start_worker()
+    assert wait_until(has_checkpoint(workshop, job_id), PATIENCE)
+    worker.terminate()
+    assert worker.wait(timeout=10) == 0
+    job = workshop.job(job_id)
+    assert (job.status, job.lease_token, job.lost_attempts) == (JobStatus.QUEUED, None, 0)
+    assert [job.func_name for job in rq_queue(Queue.FINE_TUNE).jobs] == [RUN_NEXT_JOB]
+
+    ring()
+    start_worker()
+    (tmp_path / "finish").touch()
+    assert wait_until(has(workshop, job_id, JobStatus.SUCCEEDED), PATIENCE)
+    assert workshop.job(job_id).attempt == 2
+    assert len(workshop.adapters()) == len(workshop.facts()) == 1
