@@ -41,7 +41,7 @@ def save() -> ResponseReturnValue:
             row = change_policy(
                 db(),
                 scope(),
-                entities=form.entities.data,
+                entities=form.entities.data or (),
                 allow_list=(form.allow_list.data or "").splitlines(),
                 enabled=form.enabled.data,
                 reason=form.reason.data,

@@ -12,7 +12,7 @@ from core.models.tenants import Tenant, TenantStatus
 from core.models.users import Invite, User
 from core.tenancy import Role
 from portal import accounts
-from tests.portal.conftest import PASSWORD
+from tests.people import PASSWORD
 
 SIGN_UP = {
     "tenant_name": "Acme",

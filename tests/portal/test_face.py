@@ -8,7 +8,7 @@ from sqlalchemy import create_engine
 
 from core.tenancy import Role, StaffRole
 from portal.assets import ICONS, STATIC, icon_svg, initials
-from tests.portal.conftest import Person
+from tests.people import Person
 
 ROOT = Path(__file__).parent.parent.parent
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
