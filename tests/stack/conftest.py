@@ -1,4 +1,4 @@
-"""Folders that Postgres can work in."""
+"""Folders that Postgres can work in, and stacks."""
 
 import shutil
 import tempfile
@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from core.waiting import wait_until
+from tests.stack.serving import Stack
 
 
 @pytest.fixture
@@ -18,3 +21,14 @@ def open_tmp_path() -> Iterator[Path]:
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def stack(open_tmp_path: Path) -> Iterator[Stack]:
+    """A stack that the test starts; afterwards nothing of it may run."""
+    stack = Stack(open_tmp_path / "state")
+    yield stack
+    if stack.process.poll() is None:
+        stack.process.kill()
+        stack.process.wait()
+    assert wait_until(lambda: stack.pids() == [], 30)
