@@ -15,6 +15,7 @@ from core.models.datasets import DatasetVersion
 from core.models.fine_tune_jobs import FineTuneJob, JobStatus
 from core.models.models import Model
 from core.tenancy import Permission, TenantScope
+from training import endings
 from training.doorbell import ring_after_commit
 from training.errors import JobError
 from training.estimates import Estimate
@@ -90,8 +91,7 @@ def cancel(session: Session, scope: TenantScope, job: FineTuneJob) -> None:
         return
     job.cancel_requested_at = now()
     if job.status is JobStatus.QUEUED:
-        job.status, job.phase_message, job.finished_at = JobStatus.CANCELLED, None, now()
-        note(session, job.tenant_id, job.id, "Cancelled.")
+        endings.cancel(session, scope, job)
     else:
         note(session, job.tenant_id, job.id, "Cancelling.")
     record(session, scope, "fine_tune.cancelled", job)

@@ -96,6 +96,10 @@ class Recorder:
         self._checkpoint = name
         self._checkpoints += 1
 
+    def flush(self) -> None:
+        """Write the metrics since the last write: there will be no more beats."""
+        self._write()
+
     def _stop_if_told(self, cancelled: bool) -> None:
         if cancelled:
             raise Cancelled

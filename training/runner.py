@@ -131,6 +131,7 @@ def _train(lease: Lease, recipe: Recipe, is_told_to_end: Callable[[], bool]) -> 
         recorder,
         checkpoint=_checkpoint(job, key, recorder),
     )
+    recorder.flush()
     return Trained(
         file=blob_store().put(key, adapter_name(job.id, lease.attempt), result.adapter_file),
         base_digest=base.sha256,

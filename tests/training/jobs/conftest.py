@@ -1,7 +1,10 @@
 """Tenants with data that is ready, and what their jobs have come to."""
 
 import json
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,8 +22,10 @@ from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
 from core.models.fine_tune_jobs import FineTuneJob, JobLogLine, JobMetric
 from core.models.models import Adapter, Model
 from core.models.usage import UsageFact
+from core.queues import Queue
 from core.storage import blob_store, tenant_key
 from core.tenancy import TenantScope, system_scope
+from stack.child import ROOT, Child
 from training import jobs, runner, scheduler
 from training.leases import Lease
 from training.recipe.settings import FineTuneSettings
@@ -140,6 +145,28 @@ def make_workshop(make_tenant) -> Callable[[], Workshop]:
 @pytest.fixture
 def workshop(make_workshop: Callable[[], Workshop]) -> Workshop:
     return make_workshop()
+
+
+@pytest.fixture
+def start_worker(services: object) -> Iterator[Callable[[], Child]]:
+    """`start_worker()`: one more worker of the fine-tune queue."""
+    workers: list[Child] = []
+
+    def start_worker() -> Child:
+        command = [sys.executable, "-m", "training.worker", Queue.FINE_TUNE]
+        workers.append(subprocess.Popen(command, cwd=ROOT, env=os.environ))
+        return workers[-1]
+
+    yield start_worker
+    for worker in workers:
+        worker.kill()
+        worker.wait()
+
+
+def horse_of(worker: Child) -> int:
+    """The process id of the work-horse, in which a worker runs its job."""
+    [horse] = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+    return int(horse)
 
 
 def set_job(job_id: UUID, **values: Any) -> None:

@@ -2,10 +2,13 @@
 
 import pytest
 
+from core.db import tenant_session
 from core.models.fine_tune_jobs import JobStatus
+from core.storage import blob_store, tenant_key
 from tests.training.jobs.conftest import let_lease_run_out, reconcile, set_job
 from tests.training.jobs.recipes import Recipe, at
 from training import recorder, runner, scheduler
+from training.artifacts import checkpoint_name
 from training.errors import JobError
 
 
@@ -23,6 +26,17 @@ def test_a_job_that_waits_is_cancelled_at_once(workshop):
     assert scheduler.claim_next() is None
     assert workshop.actions()[-1] == "fine_tune.cancelled"
     assert workshop.lines(job_id) == ["Queued.", "Cancelled."]
+
+
+def test_a_job_that_waits_to_go_on_keeps_its_last_checkpoint_and_nothing_else(workshop):
+    job_id = workshop.launch()
+    told: list[bool] = []
+    runner.run(workshop.claim(), Recipe(at_step=at(2, lambda: told.append(True))), lambda: bool(told))
+    with tenant_session(workshop.scope) as session:
+        key = tenant_key(session, workshop.scope.tenant_id)
+    blob_store().put(key, checkpoint_name(job_id, 1, "b"), b"written just before the kill")
+    workshop.cancel(job_id)
+    assert workshop.blobs() == [workshop.job(job_id).checkpoint_blob]
 
 
 def test_a_running_job_stops_keeps_its_last_checkpoint_and_costs_nothing(workshop):

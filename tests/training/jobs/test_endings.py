@@ -212,7 +212,8 @@ def test_a_killed_job_goes_on_from_its_last_checkpoint(workshop):
         "Finished: this is version 1 of support.",
         "support answers calls with it from now on.",
     ]
-    assert sorted(workshop.metrics(job_id)) == [("train_loss", step) for step in (1, 2, 3)]
+    losses = [("train_loss", step) for step in (1, 2, 3)]
+    assert sorted(workshop.metrics(job_id)) == [*losses, ("validation_accuracy", 3)]
     assert [adapter.lineage["attempt"] for adapter in workshop.adapters()] == [2]
     assert len(workshop.facts()) == 1
 

@@ -1,35 +1,15 @@
-"""A worker as a process: it gives its job up when that is cancelled, or when it is itself told to end."""
-
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
+"""A worker as a process: it gives its job up when that is cancelled, when it is told to end, and when it is killed."""
 
 import pytest
 
 from core.models.fine_tune_jobs import JobStatus
 from core.queues import Queue, enqueue, rq_queue
 from core.waiting import wait_until
-from stack.child import ROOT, Child
+from tests.stack.processes import is_alive
+from tests.training.jobs.conftest import horse_of, let_lease_run_out, reconcile
 from training.doorbell import RUN_NEXT_JOB
 
 PATIENCE = 60
-
-
-@pytest.fixture
-def start_worker(services) -> Iterator[object]:
-    """`start_worker()`: another worker of the fine-tune queue."""
-    workers: list[Child] = []
-
-    def start_worker() -> Child:
-        command = [sys.executable, "-m", "training.worker", Queue.FINE_TUNE]
-        workers.append(subprocess.Popen(command, cwd=ROOT, env=os.environ))
-        return workers[-1]
-
-    yield start_worker
-    for worker in workers:
-        worker.kill()
-        worker.wait()
 
 
 @pytest.fixture
@@ -75,6 +55,27 @@ def test_a_worker_that_is_told_to_end_leaves_its_job_to_the_next(workshop, start
     assert (job.status, job.lease_token, job.lost_attempts) == (JobStatus.QUEUED, None, 0)
     assert [job.func_name for job in rq_queue(Queue.FINE_TUNE).jobs] == [RUN_NEXT_JOB]
 
+    ring()
+    start_worker()
+    (tmp_path / "finish").touch()
+    assert wait_until(has(workshop, job_id, JobStatus.SUCCEEDED), PATIENCE)
+    assert workshop.job(job_id).attempt == 2
+    assert len(workshop.adapters()) == len(workshop.facts()) == 1
+
+
+def test_a_worker_that_is_killed_takes_the_jobs_process_with_it_and_the_next_goes_on(
+    workshop, start_worker, ring, tmp_path
+):
+    job_id = workshop.launch()
+    ring()
+    worker = start_worker()
+    assert wait_until(has_checkpoint(workshop, job_id), PATIENCE)
+    horse = horse_of(worker)
+    worker.kill()
+    assert wait_until(lambda: not is_alive(horse), PATIENCE)
+    assert workshop.job(job_id).status is JobStatus.TRAINING
+    let_lease_run_out(job_id)
+    reconcile()
     ring()
     start_worker()
     (tmp_path / "finish").touch()
