@@ -1,0 +1,84 @@
+"""`python -m stack.demo`: the whole job over HTTP, as two tenants' people and apps and the operator's finance do it.
+
+Wants a running stack, and its addresses in the environment. What an earlier run has made is used again.
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+from stack.demo import accounts, apps, finance
+from stack.demo.browser import Browser, DemoFailed
+from stack.demo.console import heading, say, table
+from stack.demo.datasets import prepare_dataset
+from stack.demo.fine_tunes import fine_tune, has_live_model
+from stack.demo.memory import Memory
+from stack.demo.stories import STAFF_EMAIL, STORIES, Story
+
+
+def main(arguments: list[str]) -> int:
+    """Run the demo, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m stack.demo", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="the stack stops after the demo")
+    once = parser.parse_args(arguments).once
+    started = time.monotonic()
+    memory = Memory.load(Path(os.environ["STATE_DIR"]))
+    try:
+        for story in STORIES:
+            _tell(story, memory)
+        heading("Adaptary's finance")
+        with Browser(os.environ["PORTAL_URL"]) as browser:
+            accounts.enter_as_staff(browser, memory)
+            finance.invoice_and_collect(browser)
+    except DemoFailed as failure:
+        print(f"\nThe demo stopped: {failure}", file=sys.stderr)
+        return 1
+    except httpx.HTTPError as error:
+        print(f"\nThe demo stopped: the portal or the API cannot be reached ({error}).", file=sys.stderr)
+        return 1
+    print(f"\nThe whole job took {time.monotonic() - started:.0f} s.")
+    if not once:
+        _invite(memory)
+    return 0
+
+
+def _tell(story: Story, memory: Memory) -> None:
+    """One tenant's way, from signing up to what its app has used."""
+    heading(story.company)
+    with Browser(os.environ["PORTAL_URL"]) as browser:
+        accounts.enter(browser, story, memory)
+        if has_live_model(browser, story):
+            say(f"Its model “{story.model}” is there already, from an earlier run.")
+        else:
+            fine_tune(browser, story, prepare_dataset(browser, story))
+        key = apps.get_key(browser, story, memory)
+        apps.call_model(os.environ["API_URL"], key, story)
+        finance.show_usage(browser)
+
+
+def _invite(memory: Memory) -> None:
+    """Tell where to look, and as whom."""
+    heading(f"Have a look: {os.environ['PORTAL_URL']}")
+    people = {story.email: f"admin of {story.company}" for story in STORIES} | {
+        STAFF_EMAIL: "Adaptary's staff"
+    }
+    logins = [memory.login(email) for email in people]
+    table(
+        [
+            ["who", "e-mail", "password"],
+            *([people[login.email], login.email, login.password] for login in logins),
+        ]
+    )
+    for story in STORIES:
+        say("")
+        say(f"The API key of {story.company}'s app, for the model “{story.model}”:")
+        say(memory.keys[story.email])
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    sys.exit(main(sys.argv[1:]))

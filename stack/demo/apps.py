@@ -1,0 +1,56 @@
+"""A tenant's app: gets a key from the portal once, then calls the API with it."""
+
+from typing import Any
+
+import httpx
+
+from stack.demo.browser import TIMEOUT, Browser, DemoFailed
+from stack.demo.console import step, table
+from stack.demo.memory import Memory
+from stack.demo.stories import Story
+
+_LONGEST_TEXT = 60
+
+
+def get_key(browser: Browser, story: Story, memory: Memory) -> str:
+    """The app's API key: the one that an earlier run noted, or a new one, which the portal shows once."""
+    if story.email not in memory.keys:
+        with step(f"Makes an API key for its app “{story.app}”") as making:
+            page = browser.open("/keys")
+            answer = browser.submit(page, page.form(having="name"), name=story.app)
+            key = answer.element(id="api-key").text
+            memory.keys[story.email] = key
+            memory.save()
+            making.note = f"{key[:12]}…, shown once"
+    return memory.keys[story.email]
+
+
+def call_model(api_url: str, key: str, story: Story) -> None:
+    """Send the story's requests to its model, and print what came back."""
+    answers = [["text", "label", "score", "tokens"]]
+    with step(f"The app calls POST {api_url}/v1/classify") as calling:
+        for texts in story.requests:
+            body = _classify(api_url, key, story.model, texts)
+            for text, result in zip(texts, body["results"], strict=True):
+                answers.append(
+                    [_shortened(text), result["label"], f"{result['score']:.3f}", str(result["tokens"])]
+                )
+        calling.note = f"{len(story.requests)} requests, the last one is {body['request_id']}"
+    table(answers)
+
+
+def _classify(api_url: str, key: str, model: str, texts: Any) -> Any:
+    response = httpx.post(
+        f"{api_url}/v1/classify",
+        headers={"Authorization": f"Bearer {key}"},
+        json={"model": model, "input": list(texts)},
+        timeout=TIMEOUT,
+        trust_env=False,
+    )
+    if response.status_code != httpx.codes.OK:
+        raise DemoFailed(f"The API answered {response.status_code}: {response.text}")
+    return response.json()
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"

@@ -1,0 +1,56 @@
+"""From a dataset version to a model that answers: estimate, launch, watch, and read what came out."""
+
+import time
+
+from stack.demo.browser import Browser, DemoFailed, Page
+from stack.demo.console import say, step, table
+from stack.demo.polling import reload_while
+from stack.demo.stories import Story
+
+_ESTIMATE_SECONDS = 120.0
+_RUNNING = frozenset({"queued", "preparing", "training", "evaluating"})
+
+
+def has_live_model(browser: Browser, story: Story) -> bool:
+    """Whether an earlier run has made the story's model, and a version of it answers."""
+    path = browser.open("/models").link(prefix="/models/", text=story.model)
+    return path is not None and browser.open(path).status_word == "live"
+
+
+def fine_tune(browser: Browser, story: Story, version: Page) -> None:
+    """Fine-tune the story's model on a dataset version, and print its evaluation."""
+    review = _review(browser, story, version)
+    with step("Launches the fine-tune, which a worker takes") as running:
+        page = browser.submit(review, review.form(having="csrf_token", action="/fine-tunes"))
+        page = reload_while(browser, page, _RUNNING, running)
+        if page.status_word != "succeeded":
+            raise DemoFailed(f"The fine-tune ended {page.status_word}. {page.complaint()}")
+        running.note = "succeeded"
+    for label, value in page.tiles():
+        say(f"{label}: {value}")
+    if per_class := page.find_table("Test results by label"):
+        table(per_class)
+
+
+def _review(browser: Browser, story: Story, version: Page) -> Page:
+    """Choose data and model, and wait for what it will take."""
+    with step(f"Chooses to fine-tune the model “{story.model}”") as choosing:
+        page = browser.open(version.link_to("Fine-tune a model"))
+        form = page.form(having="model_name")
+        review = browser.submit(page, form, model_name=story.model)
+        give_up = time.monotonic() + _ESTIMATE_SECONDS
+        while not (facts := _estimate(review)) and time.monotonic() < give_up:
+            choosing.progress(None, "a dry run measures time and cost")
+            time.sleep(1)
+            review = browser.open(review.address)
+        choosing.note = ", ".join(facts) or "without an estimate, which was not ready in time"
+    return review
+
+
+def _estimate(review: Page) -> list[str]:
+    """What the fine-tune will take, as “time about 40 s”; nothing while that is being measured."""
+    facts = review.element(id="estimate").find("dl")
+    if facts is None:
+        return []
+    names, values = facts.find_all("dt"), facts.find_all("dd")
+    return [f"{name.text.lower()} {value.text}" for name, value in zip(names, values, strict=True)]
