@@ -112,7 +112,7 @@ class Page:
     def complaint(self) -> str:
         """What the page says went wrong: its alerts and the errors beside its fields."""
         marked = [element for element in self.root if element.attributes.get("role") == "alert"]
-        marked += [element for element in self.root if "error" in element.attributes.get("class", "").split()]
+        marked += [element for element in self.root if "field-error" in element.attributes.get("class", "").split()]
         heading = self.root.find("h1")
         said = [element.text for element in marked if element.text]
         return " ".join(said) or (f"It is headed: {heading.text}" if heading else "")
@@ -148,7 +148,7 @@ class Browser:
         self._client.close()
 
     def open(self, path: str) -> Page:
-        """Get a page. Raises DemoFailed for anything but 200."""
+        """Get a page. Raises DemoFailed for anything but success."""
         return self._page(self._client.get(path))
 
     def download(self, path: str) -> httpx.Response:
@@ -188,7 +188,7 @@ class Browser:
 
     def _page(self, response: httpx.Response) -> Page:
         page = Page(response)
-        if response.status_code != httpx.codes.OK:
+        if not response.is_success:
             request = response.request
             raise DemoFailed(
                 f"{request.method} {request.url.path} answered {response.status_code}. {page.complaint()}"
