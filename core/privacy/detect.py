@@ -15,6 +15,8 @@ _LOOKALIKES = str.maketrans(
         **dict.fromkeys("\u00a0\u2007\u2009\u202f\u3000", " "),
         **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"),
         **{chr(0xFEE0 + code): chr(code) for code in range(0x21, 0x7F)},
+        # Half of a surrogate pair, which JSON may hold, is no character, and spaCy fails on it.
+        **dict.fromkeys(map(chr, range(0xD800, 0xE000)), "\ufffd"),
     }
 )
 
@@ -29,9 +31,8 @@ class Detector:
 
     def __init__(self, policy: Policy) -> None:
         self._entities = policy.entities if policy.enabled else frozenset[str]()
-        self._allowed = {
-            (entity, normalise(entity, value)) for entity in self._entities for value in policy.allow_list
-        }
+        self._allow_list = policy.allow_list
+        self._allowed: dict[str, frozenset[str]] = {}
 
     def detect(self, texts: Sequence[str]) -> list[list[Finding]]:
         """For each text its findings: in the order of the text, apart from one another, trimmed.
@@ -73,5 +74,11 @@ class Detector:
         return [finding for finding in apart if not self._is_allowed(text, finding)]
 
     def _is_allowed(self, text: str, finding: Finding) -> bool:
-        value = text[finding.start : finding.end]
-        return bool(self._allowed) and (finding.entity, normalise(finding.entity, value)) in self._allowed
+        if not self._allow_list:
+            return False
+        # Each kind has a spelling of its own for the list, which is made when the first of that kind is found.
+        allowed = self._allowed.get(finding.entity)
+        if allowed is None:
+            allowed = frozenset(normalise(finding.entity, value) for value in self._allow_list)
+            self._allowed[finding.entity] = allowed
+        return normalise(finding.entity, text[finding.start : finding.end]) in allowed

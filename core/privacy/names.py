@@ -3,6 +3,7 @@
 Imports spaCy: import this module through core.privacy.engines only.
 """
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +13,12 @@ from core.privacy.types import Finding
 
 # What Presidio gives every finding of a spaCy model, which has no scores of its own.
 _SCORE = 0.85
-_BATCH = 256
+# A batch is bounded both ways: by what spaCy likes to get at once, and by the memory and time that long texts take.
+_BATCH_TEXTS = 256
+_BATCH_CHARACTERS = 40_000
+# The tokenizer's time grows with the square of a word's length, if the word is full of signs: "!!!!!!…".
+_LONG_WORD = re.compile(r"\S{100,}")
+_SIGN = re.compile(r"[^\w\s]")
 _ENTITIES = {
     "PERSON": "PERSON",
     "GPE": "LOCATION",
@@ -39,8 +45,8 @@ class NameFinder:
     def find(self, texts: Sequence[str], entities: frozenset[str]) -> Iterator[list[Finding]]:
         """For each text its findings of `entities`; memory is bounded by the batch, not by `texts`."""
         labels = {label: entity for label, entity in _ENTITIES.items() if entity in entities}
-        for first in range(0, len(texts), _BATCH):
-            yield from self._find_in_batch(texts[first : first + _BATCH], labels)
+        for batch in _batches(texts):
+            yield from self._find_in_batch(batch, labels)
 
     def _find_in_batch(self, texts: Sequence[str], labels: dict[str, str]) -> list[list[Finding]]:
         # The zone makes spaCy forget the words: they are tenants' data, and a server's memory would only grow.
@@ -51,5 +57,23 @@ class NameFinder:
                     for span in document.ents
                     if span.label_ in labels
                 ]
-                for document in self._nlp.pipe(texts, batch_size=_BATCH)
+                for document in self._nlp.pipe(map(_open_up, texts), batch_size=_BATCH_TEXTS)
             ]
+
+
+def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    characters = 0
+    for text in texts:
+        if batch and (len(batch) == _BATCH_TEXTS or characters + len(text) > _BATCH_CHARACTERS):
+            yield batch
+            batch, characters = [], 0
+        batch.append(text)
+        characters += len(text)
+    if batch:
+        yield batch
+
+
+def _open_up(text: str) -> str:
+    """`text` with spaces for the signs in very long words, one for one so that offsets hold."""
+    return _LONG_WORD.sub(lambda word: _SIGN.sub(" ", word[0]), text)

@@ -1,7 +1,6 @@
 """One spelling for each value, so that one person's number gets one placeholder however it is written."""
 
 import ipaddress
-import re
 import unicodedata
 
 _DIGITS_ONLY = frozenset({"CREDIT_CARD", "US_SSN"})
@@ -14,7 +13,8 @@ def normalise(entity: str, value: str) -> str:
     """`value` without what does not tell it from another value of its kind: case, spacing, separators."""
     text = unicodedata.normalize("NFKC", value)
     if entity not in _CASE_MATTERS:
-        text = text.casefold()
+        # Folding takes some letters apart that were one.
+        text = unicodedata.normalize("NFKC", text.casefold())
     spaced = " ".join(text.split())
     if entity == "PHONE_NUMBER":
         # 0044 7700… and +44 7700… are one number; a national spelling of it stays another.
@@ -26,10 +26,15 @@ def normalise(entity: str, value: str) -> str:
     elif entity == "IP_ADDRESS":
         normal = _ip_address(text)
     elif entity in _NAMES:
-        normal = " ".join(re.sub(r"[^\w\s]", " ", text).split())
+        normal = " ".join("".join(" " if _is_sign(char) else char for char in text).split())
     else:
         normal = spaced
     return normal or spaced
+
+
+def _is_sign(char: str) -> bool:
+    # Not what is no letter: many scripts write vowels as marks.
+    return unicodedata.category(char)[0] in "PS"
 
 
 def _digits(text: str) -> str:

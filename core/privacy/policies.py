@@ -64,7 +64,7 @@ def change_policy(
     Raises PermissionDenied and PolicyError.
     """
     scope.require(Permission.PRIVACY_WRITE)
-    chosen = _check_entities(entities)
+    chosen = _check_entities(entities, enabled)
     allowed = _check_allow_list(allow_list)
     reason = _check_reason(reason, enabled)
     # Two admins at once must not make the same version; a rollback frees the lock too.
@@ -95,11 +95,13 @@ def change_policy(
     return policy
 
 
-def _check_entities(entities: Iterable[str]) -> list[str]:
+def _check_entities(entities: Iterable[str], enabled: bool) -> list[str]:
     chosen = sorted(set(entities))
     unknown = [name for name in chosen if name not in ENTITY_NAMES]
     if unknown:
         raise PolicyError("entities", f"There is no kind of personal data named {', '.join(unknown)}.")
+    if enabled and not chosen:
+        raise PolicyError("entities", "Choose at least one, or switch the policy off.")
     return chosen
 
 
@@ -109,6 +111,8 @@ def _check_allow_list(allow_list: Iterable[str]) -> list[str]:
         raise PolicyError(
             "allow_list", f"Give at most {MAX_ALLOWED_VALUES} values; these are {len(allowed)}."
         )
+    if any("\0" in value for value in allowed):
+        raise PolicyError("allow_list", "Take out the characters that cannot be seen.")
     if any(len(value) > MAX_ALLOWED_VALUE_LENGTH for value in allowed):
         raise PolicyError("allow_list", f"Give values of at most {MAX_ALLOWED_VALUE_LENGTH} characters.")
     return allowed
@@ -118,6 +122,8 @@ def _check_reason(reason: str | None, enabled: bool) -> str | None:
     reason = (reason or "").strip() or None
     if not enabled and reason is None:
         raise PolicyError("reason", "Say why personal data is not to be replaced.")
+    if reason is not None and "\0" in reason:
+        raise PolicyError("reason", "Take out the characters that cannot be seen.")
     if reason is not None and len(reason) > MAX_REASON_LENGTH:
         raise PolicyError("reason", f"Give at most {MAX_REASON_LENGTH} characters.")
     return reason

@@ -5,10 +5,10 @@ Imports Presidio: import this module through core.privacy.engines only.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from presidio_analyzer import EntityRecognizer, Pattern, RecognizerResult
+from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, RecognizerResult
 from presidio_analyzer.predefined_recognizers import (
     CreditCardRecognizer,
     CryptoRecognizer,
@@ -72,9 +72,18 @@ class _AnySpellingIbans(IbanRecognizer):
 
 
 # Mastercard's 2-series, and cards of 12, 18 and 19 digits, which Presidio's own pattern leaves out.
+# The end of a longer row of digits is none of them.
 _MORE_CARDS = Pattern(
-    "Cards of 12 to 19 digits", r"\b(?:2[2-7]|3[0-9]|4\d|5\d|6\d|21|18)\d{2}(?:[- ]?\d){8,15}\b", 0.3
+    "Cards of 12 to 19 digits",
+    r"(?<!\d[- ])\b(?:2[2-7]|3[0-9]|4\d|5\d|6\d|21|18)\d{2}(?:[- ]?\d){8,15}\b",
+    0.3,
 )
+
+# Presidio's patterns may start anywhere in a word: on "a.a.a.a…" that takes seconds.
+_URLS = [
+    Pattern(pattern.name, r"(?<![A-Za-z0-9.\-])" + pattern.regex, pattern.score)
+    for pattern in UrlRecognizer.PATTERNS
+]
 
 # "number" is Presidio's too, but orders, invoices and tickets have numbers as well.
 _PHONE_WORDS = (
@@ -86,41 +95,57 @@ _NO_PHONE_WORDS = (
     "order", "invoice", "tracking", "ticket", "claim", "reference", "ref", "case", "customer", "account", "serial",
     "booking", "contract", "parcel", "receipt", "article", "sku",
 )  # fmt: skip
+# How a phone number is written where no words say that it is one: with a prefix, or in the groups of North America
+# or India. In other groups, ten digits are as often an order.
+_PHONE_SHAPE = re.compile(r"\+|0|\(\d|(?:1[-. ])?\d{3}[-. ]\d{3}[-. ]\d{4}\b|\d{5} \d{5}\b")
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
 
 
 class _Phones:
-    """Phone numbers: valid ones by their format, merely possible ones where the words around speak of a phone."""
+    """Phone numbers: valid ones by their shape, merely possible ones with a country's code or words of a phone around.
+
+    Possible is what has the right length; numbers that are reserved for films and examples are not valid.
+    """
 
     def __init__(self) -> None:
-        self._valid = PhoneRecognizer(leniency=1)
-        self._possible = PhoneRecognizer(leniency=0)
+        # Canada's numbers are found as those of the United States, whose plan it shares.
+        regions = [region for region in PhoneRecognizer.DEFAULT_SUPPORTED_REGIONS if region != "CA"]
+        self._valid = PhoneRecognizer(leniency=1, supported_regions=regions)
+        self._possible = PhoneRecognizer(leniency=0, supported_regions=regions)
 
     def find(self, text: str) -> Iterator[Finding]:
         valid = {(found.start, found.end) for found in self._valid.analyze(text, [])}
-        possible = {(found.start, found.end) for found in self._possible.analyze(text, [])}
-        for start, end in valid | possible:
-            is_valid = (start, end) in valid
-            if text[start] == "(" and ")" not in text[start:end]:
-                start += 1
-            value = text[start:end]
-            digits = sum(map(str.isdigit, value))
-            if digits < 7 or _DATE.fullmatch(value):
+        for start, end in valid | self._find_possible(text):
+            # A bracket that does not close in the number is the sentence's.
+            opened = text[start] == "(" and text.count("(", start, end) > text.count(")", start, end)
+            first = start + opened
+            is_valid = (start, end) in valid or text[first] == "+"
+            value = text[first:end]
+            if sum(map(str.isdigit, value)) < 7 or _DATE.fullmatch(value):
                 continue
-            words = _words_around(text, start, end)
+            words = _words_around(text, first, end)
             if _has_word(words, _PHONE_WORDS):
-                yield Finding(start, end, "PHONE_NUMBER", THRESHOLD + _CONTEXT_BOOST)
-            elif (
-                (start, end) in valid
-                and self._looks_like_one(value)
-                and not _has_word(words, _NO_PHONE_WORDS)
-            ):
-                yield Finding(start, end, "PHONE_NUMBER", THRESHOLD)
+                yield Finding(first, end, "PHONE_NUMBER", THRESHOLD + _CONTEXT_BOOST)
+            elif is_valid and _PHONE_SHAPE.match(value) and not _has_word(words, _NO_PHONE_WORDS):
+                yield Finding(first, end, "PHONE_NUMBER", THRESHOLD)
 
-    @staticmethod
-    def _looks_like_one(value: str) -> bool:
-        """Ten digits in a row alone are as often an order."""
-        return not value.isdigit() or value.startswith("0")
+    def _find_possible(self, text: str) -> set[tuple[int, int]]:
+        """Spans that may count for numbers; none where nothing in `text` could make them count."""
+        if "+" not in text and not _has_word(_words(text), _PHONE_WORDS):
+            return set()
+        return {(found.start, found.end) for found in self._possible.analyze(text, [])}
+
+
+class _Urls:
+    """Web addresses, without the quotation mark or stop that ends them."""
+
+    def __init__(self) -> None:
+        self._find = _presidio(UrlRecognizer(patterns=_URLS))
+
+    def find(self, text: str) -> Iterator[Finding]:
+        for found in self._find(text):
+            address = text[found.start : found.end].rstrip(".,;:!?\"'“”’»")
+            yield replace(found, end=found.start + len(address))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +179,7 @@ class PatternFinder:
                 _presidio(MacAddressRecognizer()), re.compile(r"[0-9A-Fa-f]{2}[:-]|[0-9A-Fa-f]{4}\.").search
             ),
             "CRYPTO": _Rule(_presidio(CryptoRecognizer()), re.compile(r"[a-zA-Z0-9]{26}").search),
-            "URL": _Rule(_presidio(UrlRecognizer()), re.compile(r"\w\.\w").search),
+            "URL": _Rule(_Urls().find, re.compile(r"\w\.\w").search),
             "DATE_TIME": _Rule(_presidio(DateRecognizer()), re.compile(r"\d").search),
         }
 
@@ -167,13 +192,13 @@ class PatternFinder:
         return found
 
 
-def _presidio(recognizer: EntityRecognizer) -> Callable[[str], Iterator[Finding]]:
+def _presidio(recognizer: PatternRecognizer) -> Callable[[str], Iterator[Finding]]:
     """The recognizer's results above the threshold, with Presidio's boost for words that speak of the entity."""
     entity = recognizer.supported_entities[0]
     context = tuple(word.strip().casefold() for word in recognizer.context)
 
     def find(text: str) -> Iterator[Finding]:
-        for result in recognizer.analyze(text, [entity], None):
+        for result in recognizer.analyze(text, [entity]):
             score = result.score
             if score < 1 and _has_word(_words_around(text, result.start, result.end), context):
                 score = min(max(score + _CONTEXT_BOOST, THRESHOLD), 1.0)
@@ -185,9 +210,13 @@ def _presidio(recognizer: EntityRecognizer) -> Callable[[str], Iterator[Finding]
 
 def _words_around(text: str, start: int, end: int) -> list[str]:
     """The few words before and behind a match, case folded."""
-    before = _WORD.findall(text[max(0, start - _CONTEXT_CHARACTERS) : start])[-_CONTEXT_WORDS:]
-    behind = _WORD.findall(text[end : end + _CONTEXT_CHARACTERS])[:_CONTEXT_WORDS]
-    return [word.casefold() for word in before + behind]
+    before = _words(text[max(0, start - _CONTEXT_CHARACTERS) : start])[-_CONTEXT_WORDS:]
+    behind = _words(text[end : end + _CONTEXT_CHARACTERS])[:_CONTEXT_WORDS]
+    return before + behind
+
+
+def _words(text: str) -> list[str]:
+    return [word.casefold() for word in _WORD.findall(text)]
 
 
 def _has_word(words: list[str], wanted: tuple[str, ...]) -> bool:

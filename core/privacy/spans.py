@@ -1,7 +1,8 @@
 """Findings as spans of text: cut long texts, keep findings apart, strip what does not belong to a name."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from core.privacy.types import Finding
@@ -55,21 +56,33 @@ def trim_name(text: str, finding: Finding) -> Iterator[Finding]:
         position += len(line)
 
 
-def without(finding: Finding, taken: Sequence[tuple[int, int]]) -> list[Finding]:
-    """What of `finding` lies outside the spans `taken`."""
-    pieces = [finding]
-    for start, end in taken:
-        remaining = []
-        for piece in pieces:
-            if end <= piece.start or piece.end <= start:
-                remaining.append(piece)
-                continue
-            if piece.start < start:
-                remaining.append(replace(piece, end=start))
-            if end < piece.end:
-                remaining.append(replace(piece, start=end))
-        pieces = remaining
-    return pieces
+class _Taken:
+    """Spans of a text that are apart from one another, in its order."""
+
+    def __init__(self, spans: Iterable[tuple[int, int]] = ()) -> None:
+        ordered = sorted(spans)
+        self._starts = [start for start, _ in ordered]
+        self._ends = [end for _, end in ordered]
+
+    def add(self, start: int, end: int) -> None:
+        """Take a span that is apart from all others."""
+        index = bisect_left(self._starts, start)
+        self._starts.insert(index, start)
+        self._ends.insert(index, end)
+
+    def rest_of(self, finding: Finding) -> list[Finding]:
+        """What of `finding` lies outside the spans."""
+        pieces = []
+        position = finding.start
+        index = bisect_right(self._ends, position)
+        while index < len(self._starts) and self._starts[index] < finding.end:
+            if position < self._starts[index]:
+                pieces.append(replace(finding, start=position, end=self._starts[index]))
+            position = self._ends[index]
+            index += 1
+        if position < finding.end:
+            pieces.append(replace(finding, start=position))
+        return pieces
 
 
 def keep_apart(
@@ -81,13 +94,13 @@ def keep_apart(
     the longer. Of what loses, the part outside the winner stays: it was personal data too.
     """
     kept: list[Finding] = []
-    spans = list(taken)
+    spans = _Taken(taken)
     ranked = sorted(patterns, key=_rank) + sorted(names, key=_rank)
     for finding in ranked:
-        for piece in without(finding, spans):
-            pieces = [piece] if piece == finding else _rest(text, piece)
-            kept.extend(pieces)
-            spans.extend((p.start, p.end) for p in pieces)
+        for piece in spans.rest_of(finding):
+            for part in [piece] if piece == finding else _trim_rest(text, piece):
+                kept.append(part)
+                spans.add(part.start, part.end)
     return sorted(kept)
 
 
@@ -95,7 +108,7 @@ def _rank(finding: Finding) -> tuple[float, int, int]:
     return -finding.score, finding.start - finding.end, finding.start
 
 
-def _rest(text: str, piece: Finding) -> list[Finding]:
+def _trim_rest(text: str, piece: Finding) -> list[Finding]:
     """A piece that was left of a finding, unless it is but punctuation or a stray letter."""
     value = text[piece.start : piece.end]
     core = value.strip(_EDGE)

@@ -1,7 +1,5 @@
 """The form for a tenant's privacy policy; what it may not say is checked where the policy is made."""
 
-from typing import Any
-
 from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
@@ -9,7 +7,6 @@ from wtforms import (
     SelectMultipleField,
     StringField,
     TextAreaField,
-    ValidationError,
 )
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -39,7 +36,3 @@ class PolicyForm(FlaskForm):
         "Never replace",
         description="One a line: names of products, your own company, your support address.",
     )
-
-    def validate_entities(self, field: Any) -> None:
-        if self.enabled.data and not field.data:
-            raise ValidationError("Choose at least one, or switch the policy off.")

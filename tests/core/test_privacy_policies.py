@@ -1,0 +1,155 @@
+"""A tenant's policy: versions that only ever come on top, and what a policy may say."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Barrier
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select
+
+from core.db import tenant_session
+from core.models.audit import AuditEvent
+from core.models.privacy import PrivacyPolicy
+from core.privacy.entities import DEFAULT_POLICY
+from core.privacy.policies import (
+    MAX_ALLOWED_VALUE_LENGTH,
+    MAX_ALLOWED_VALUES,
+    MAX_REASON_LENGTH,
+    PolicyError,
+    change_policy,
+    current_policy,
+)
+from core.tenancy import Permission, PermissionDenied, system_scope
+
+
+@pytest.fixture
+def scope(make_tenant):
+    return system_scope(make_tenant().id, "test")
+
+
+def change(scope, **values):
+    with tenant_session(scope) as session:
+        policy = change_policy(session, scope, **{"entities": ["PERSON"], **values})
+        session.commit()
+        return policy
+
+
+def current(scope):
+    with tenant_session(scope) as session:
+        return current_policy(session, scope.tenant_id)
+
+
+def test_a_tenant_starts_with_the_default_policy(scope):
+    assert current(scope) == DEFAULT_POLICY
+    assert (DEFAULT_POLICY.enabled, DEFAULT_POLICY.version) == (True, 0)
+
+
+def test_the_newest_version_is_in_force_and_the_others_stay(scope):
+    change(scope, allow_list=["Acme"])
+    change(scope, entities=["URL", "PERSON", "URL"], allow_list=["  Big \n Ben ", "", "Big Ben"])
+
+    policy = current(scope)
+    assert (policy.version, policy.entities, policy.allow_list) == (
+        2,
+        frozenset({"PERSON", "URL"}),
+        frozenset({"Big Ben"}),
+    )
+    with tenant_session(scope) as session:
+        versions = session.scalars(select(PrivacyPolicy).order_by(PrivacyPolicy.version)).all()
+    assert [(row.version, row.entities, row.allow_list) for row in versions] == [
+        (1, ["PERSON"], ["Acme"]),
+        (2, ["PERSON", "URL"], ["Big Ben"]),
+    ]
+
+
+def test_a_policy_holds_for_its_tenant_only(scope, make_tenant):
+    other = system_scope(make_tenant().id, "test")
+    change(scope, entities=["URL"])
+    assert current(other) == DEFAULT_POLICY
+    with tenant_session(other) as session:
+        assert current_policy(session, scope.tenant_id) == DEFAULT_POLICY
+
+
+def test_admins_at_the_same_moment_make_versions_one_after_the_other(scope):
+    admins = 4
+    together = Barrier(admins)
+
+    def save(number: int) -> int:
+        with tenant_session(scope) as session:
+            together.wait()
+            version = change_policy(
+                session, scope, entities=["PERSON"], allow_list=[f"Admin {number}"]
+            ).version
+            session.commit()
+        return version
+
+    with ThreadPoolExecutor(admins) as pool:
+        versions = list(pool.map(save, range(admins)))
+
+    assert sorted(versions) == [1, 2, 3, 4]
+    assert current(scope).allow_list == {f"Admin {versions.index(4)}"}
+
+
+def test_a_change_that_is_rolled_back_was_none(scope):
+    with tenant_session(scope) as session:
+        change_policy(session, scope, entities=["URL"])
+    assert current(scope) == DEFAULT_POLICY
+    assert change(scope).version == 1
+
+
+def test_a_change_is_in_the_audit_log_without_the_allowed_values(scope):
+    change(scope, enabled=False, reason="The texts are public.", allow_list=["Ada Lovelace", "Grace Hopper"])
+    with tenant_session(scope) as session:
+        entry = session.scalars(select(AuditEvent).where(AuditEvent.action == "policy.changed")).one()
+    assert entry.detail["allowed_values"] == 2
+    assert entry.detail["reason"] == "The texts are public."
+    assert "Ada" not in str(entry.detail)
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"entities": ["HOROSCOPE"]}, "entities"),
+        ({"entities": []}, "entities"),
+        ({"allow_list": ["x" * (MAX_ALLOWED_VALUE_LENGTH + 1)]}, "allow_list"),
+        ({"allow_list": map(str, range(MAX_ALLOWED_VALUES + 1))}, "allow_list"),
+        ({"allow_list": ["A\0B"]}, "allow_list"),
+        ({"enabled": False}, "reason"),
+        ({"enabled": False, "reason": "  "}, "reason"),
+        ({"reason": "x" * (MAX_REASON_LENGTH + 1)}, "reason"),
+        ({"reason": "A\0B"}, "reason"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_field(scope, values, field):
+    with pytest.raises(PolicyError) as refused:
+        change(scope, **values)
+    assert refused.value.field == field
+    assert current(scope) == DEFAULT_POLICY
+
+
+def test_switched_off_it_may_name_no_kinds(scope):
+    change(scope, entities=[], enabled=False, reason="The texts are public.")
+    assert not current(scope).enabled
+
+
+def test_only_who_may_changes_it(scope):
+    reader = replace(scope, permissions=frozenset({Permission.PRIVACY_READ}))
+    with pytest.raises(PermissionDenied):
+        change(reader)
+
+
+def test_a_kind_that_this_release_does_not_know_is_not_looked_for(scope):
+    with tenant_session(scope) as session:
+        session.add(
+            PrivacyPolicy(
+                tenant_id=scope.tenant_id,
+                id=uuid4(),
+                version=7,
+                entities=["PERSON", "HOROSCOPE"],
+                allow_list=[],
+                enabled=True,
+            )
+        )
+        session.commit()
+    assert current(scope).entities == {"PERSON"}
