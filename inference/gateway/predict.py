@@ -121,11 +121,13 @@ def classify(
 
 
 def _find_target(session: Session, tenant_id: UUID, model_name: str) -> _Target:
-    row = session.execute(
+    query = (
         select(Model, Adapter)
         .outerjoin(Adapter, Adapter.id == Model.current_adapter_id)
         .where(Model.name == model_name)
-    ).one_or_none()
+    )
+    # Postgres takes no NUL in a text, and no name has one.
+    row = None if "\0" in model_name else session.execute(query).one_or_none()
     if row is None:
         raise ModelNotFound(
             f"There is no model {model_name!r}. GET /v1/models lists the ones that there are."

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 MAXIMUM_TEXTS = 256
 MAXIMUM_TEXT_BYTES = 32 * 1024
+MAXIMUM_TOTAL_BYTES = 512 * 1024
+"""Of a request's texts together. More than a model reads of them; to find personal data takes seconds for so much."""
 
 
 class PredictionError(Exception):
@@ -112,6 +114,7 @@ def check_texts(texts: Sequence[str]) -> None:
     """Raise InvalidText unless there are 1 to MAXIMUM_TEXTS texts that the pool can take."""
     if not 1 <= len(texts) <= MAXIMUM_TEXTS:
         raise InvalidText(f"Send 1 to {MAXIMUM_TEXTS} texts in one request, not {len(texts)}.")
+    total = 0
     for index, text in enumerate(texts):
         if not text.strip():
             raise InvalidText(f"Text {index} is empty.", index)
@@ -121,3 +124,8 @@ def check_texts(texts: Sequence[str]) -> None:
             raise InvalidText(f"Text {index} holds half of a surrogate pair; send UTF-8.", index) from None
         if size > MAXIMUM_TEXT_BYTES:
             raise InvalidText(f"Text {index} has {size} bytes; a text may have {MAXIMUM_TEXT_BYTES}.", index)
+        total += size
+    if total > MAXIMUM_TOTAL_BYTES:
+        raise InvalidText(
+            f"The texts have {total} bytes; those of one request may have {MAXIMUM_TOTAL_BYTES}. Send fewer at once."
+        )

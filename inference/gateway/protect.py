@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.privacy.detect import Detector
-from core.privacy.pseudonymise import Pseudonymiser, generalise
+from core.privacy.pseudonymise import Pseudonymiser, generalise, privacy_key
 from core.privacy.types import Policy
 from core.storage import TenantKey
 from inference.gateway.prediction import Replacement
@@ -20,7 +20,7 @@ class Protected:
 
 def protect(texts: Sequence[str], policy: Policy, key: TenantKey) -> list[Protected]:
     """Replace personal data in each text by its kind, `[PERSON]`: what the model saw in training too."""
-    pseudonymiser = Pseudonymiser(key.data_key, policy)
+    pseudonymiser = Pseudonymiser(privacy_key(key), policy)
     return [
         Protected(
             text=generalise(pseudonymiser.replace(text, findings)),

@@ -151,6 +151,12 @@ def test_another_tenants_model_looks_like_none(
     assert caller.facts() == []
 
 
+def test_a_name_that_no_model_can_have_is_no_models(caller: Caller) -> None:
+    response = caller.classify("sup\0port", TEXTS)
+    assert response.status_code == 404
+    assert error_of(response)["code"] == "model_not_found"
+
+
 def test_a_model_that_was_never_trained_says_so(caller: Caller) -> None:
     with tenant_session(caller.scope) as session:
         session.add(Model(tenant_id=caller.scope.tenant_id, name="new", base_model=BASE.id))
@@ -188,6 +194,7 @@ def test_broken_weights_are_an_error_and_not_a_bill(caller: Caller, support: Ref
         ({"model": "support", "input": ["a", " \n\t"]}, "input[1]"),
         ({"model": "support", "input": ["a"] * 257}, "input"),
         ({"model": "support", "input": ["a", "é" * 16385]}, "input[1]"),
+        ({"model": "support", "input": ["a" * 32_768] * 17}, "input"),
         ({"model": "support", "input": ["a", "word " * 300]}, "input[1]"),
         ([], None),
     ],
@@ -232,7 +239,7 @@ def test_a_long_text_is_cut_when_asked(caller: Caller, support: Reference) -> No
         ("Basic abc", "invalid_api_key"),
         ("Bearer", "invalid_api_key"),
         ("Bearer nonsense", "invalid_api_key"),
-        (f"Bearer {api_keys.generate()}", "invalid_api_key"),
+        pytest.param(f"Bearer {api_keys.generate()}", "invalid_api_key", id="a key that nobody has"),
     ],
 )
 def test_without_a_good_key_nothing_is_answered(api: Flask, header: str | None, code: str) -> None:
