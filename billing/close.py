@@ -14,6 +14,7 @@ from billing.locks import hold_billing
 from billing.periods import Month, last_moment_of
 from billing.plans import list_prices
 from billing.rating import Line
+from billing.wording import describe
 from core import audit
 from core.clock import now
 from core.models.billing import (
@@ -71,10 +72,13 @@ def month_state(session: Session, month: Month) -> MonthState:
 
 
 def next_to_close(session: Session) -> Month:
-    """The month after the latest closed one; while none is, the first that had a tenant or usage."""
+    """The month after the latest closed one; while none is, the first of all."""
     latest = session.scalar(select(func.max(ClosedMonth.month)))
-    if latest is not None:
-        return Month(latest.year, latest.month).next
+    return first_month(session) if latest is None else Month(latest.year, latest.month).next
+
+
+def first_month(session: Session) -> Month:
+    """The first month that had a tenant or usage; the running one while there was neither."""
     beginnings = (
         select(func.min(Tenant.created_at)),
         select(func.min(UsageFact.occurred_at)),
@@ -216,22 +220,6 @@ def _row(invoice: Invoice, position: int, line: Line) -> InvoiceLine:
         starts_at=line.span.start,
         ends_at=line.span.end,
     )
-
-
-_TITLES = {
-    PriceKind.PLATFORM: "Monthly fee",
-    PriceKind.PREDICTION: "Prediction tokens",
-    PriceKind.TRAINING: "Training tokens",
-}
-
-
-def describe(line: Line) -> str:
-    """A line in words, for whoever reads the bill."""
-    words = f"{_TITLES[PriceKind(line.kind)]}, {line.span.price.plan_name}"
-    partly = "part of " if line.unit_amount != line.span.price.unit_amount else ""
-    if line.late:
-        return f"{words} ({partly}{line.month.title})"
-    return f"{words} ({partly}the month)" if partly else words
 
 
 def _late_note(months: Sequence[Month]) -> str:

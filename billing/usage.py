@@ -5,7 +5,7 @@ in proportion to their tokens, as neither comes before the other.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TypeVar
@@ -17,16 +17,28 @@ from sqlalchemy.orm import Session
 from billing.bills import USAGE_KINDS, Bill, Schedule, bill_of_usage, bucket_of, load_terms
 from billing.csv_export import to_csv
 from billing.periods import Month
-from billing.rating import Line, by_span, project, rate_spans, spread_by_weight, spread_in_order, total_cents
+from billing.rating import (
+    Line,
+    Price,
+    by_span,
+    project,
+    rate_spans,
+    spread_by_weight,
+    spread_in_order,
+    total_cents,
+)
 from core.clock import now
 from core.models.api_keys import ApiKey
-from core.models.billing import Invoice, PriceKind
+from core.models.billing import Invoice, InvoiceLine, PriceKind
 from core.models.models import Model
 from core.models.tenants import Tenant
 from core.models.usage import UsageFact, UsageSource
 
 _SHORTEST_PACE = timedelta(days=1)
 """A projection from less than a day would make a month of the first hour's try-out."""
+
+_SERIES = 5
+"""As many as a chart has colours that can be told apart."""
 
 _WITHOUT_KEY = {
     UsageSource.API: "API",
@@ -67,7 +79,7 @@ class Quota:
 
 @dataclass(frozen=True)
 class Series:
-    """A model's tokens on each day of the month, for the chart."""
+    """A model's tokens of one kind on each day of the month, for the chart."""
 
     name: str
     tokens: Sequence[int]
@@ -75,20 +87,36 @@ class Series:
 
 @dataclass(frozen=True)
 class MonthUsage:
-    """A tenant's month: its bill as the ledger stands, and who used what."""
+    """A tenant's month: its bill as the ledger stands, and who used what.
+
+    `upcoming` are versions of the plan's prices that begin later. `series` has the largest models of each kind.
+    `invoiced_cents` is what the month's own invoice charges for the month itself.
+    """
 
     bill: Bill
+    in_force: Schedule
+    upcoming: Sequence[Price]
     days: Sequence[Share]
     models: Sequence[Share]
     keys: Sequence[Share]
-    series: Sequence[Series]
+    series: Mapping[PriceKind, Sequence[Series]]
     quotas: Sequence[Quota]
     projected_cents: int | None
     invoice: Invoice | None
+    invoiced_cents: int
 
     @property
     def month(self) -> Month:
         return self.bill.month
+
+    @property
+    def is_invoiced_whole(self) -> bool:
+        """Whether nothing of the month came after its invoice, so that both show the same amount."""
+        return self.invoice is None or self.fee_cents + self.usage_cents == self.invoiced_cents
+
+    @property
+    def tokens(self) -> dict[PriceKind, int]:
+        return {kind: sum(day.tokens[kind] for day in self.days) for kind in USAGE_KINDS}
 
     @property
     def is_empty(self) -> bool:
@@ -136,19 +164,42 @@ def month_usage(session: Session, tenant_id: UUID, month: Month, at: datetime | 
     names = _Names(session, tenant_id)
     by_day = _shares(rows, own_lines, lambda row: row.day, str, in_order=True)
     by_model = _shares(rows, own_lines, lambda row: row.model_id, names.model)
+    invoice = session.scalar(
+        select(Invoice).where(Invoice.tenant_id == tenant_id, Invoice.period_start == month.start)
+    )
     by_key = _shares(rows, own_lines, lambda row: row.key, names.key)
     return MonthUsage(
         bill=bill,
+        in_force=in_force,
+        upcoming=[
+            price
+            for price in terms.prices
+            if price.plan_code == bill.plan.code and price.effective_from > max(at, month.start)
+        ],
         days=[by_day.get(day) or Share(str(day), dict.fromkeys(USAGE_KINDS, 0), 0, 0) for day in month.days],
         models=_largest_first(by_model.values()),
         keys=_largest_first(by_key.values()),
-        series=_series(rows, month, names),
+        series={
+            kind: _series([row for row in rows if row.kind is kind], month, names) for kind in USAGE_KINDS
+        },
         quotas=_quotas(in_force, used, at),
         projected_cents=_projected(session, tenant_id, bill, in_force, used, at),
-        invoice=session.scalar(
-            select(Invoice).where(Invoice.tenant_id == tenant_id, Invoice.period_start == month.start)
-        ),
+        invoice=invoice,
+        invoiced_cents=_own_cents(session, invoice) if invoice else 0,
     )
+
+
+def _own_cents(session: Session, invoice: Invoice) -> int:
+    """What an invoice charges for its own month, without what is left of earlier ones."""
+    month = Month.containing(invoice.period_start)
+    cents = session.scalar(
+        select(func.sum(InvoiceLine.amount_cents)).where(
+            InvoiceLine.tenant_id == invoice.tenant_id,
+            InvoiceLine.invoice_id == invoice.id,
+            InvoiceLine.usage_month == month.days[0],
+        )
+    )
+    return int(cents or 0)
 
 
 def months_with_usage(session: Session, tenant_id: UUID, at: datetime | None = None) -> list[Month]:
@@ -232,12 +283,17 @@ def _largest_first(shares: Iterable[Share]) -> list[Share]:
 
 
 def _series(rows: Sequence[_Row], month: Month, names: "_Names") -> list[Series]:
-    """Each model's tokens by day, the largest first."""
+    """Each model's tokens by day, the largest first; the smallest of many are one."""
     by_model: dict[UUID | None, dict[date, int]] = defaultdict(lambda: dict.fromkeys(month.days, 0))
     for row in rows:
         by_model[row.model_id][row.day] += row.tokens
     series = [Series(names.model(model_id), list(days.values())) for model_id, days in by_model.items()]
-    return sorted(series, key=lambda one: (-sum(one.tokens), one.name))
+    series.sort(key=lambda one: (-sum(one.tokens), one.name))
+    if len(series) <= _SERIES:
+        return series
+    rest = [one.tokens for one in series[_SERIES - 1 :]]
+    others = Series(f"{len(rest)} other models", [sum(tokens) for tokens in zip(*rest, strict=True)])
+    return [*series[: _SERIES - 1], others]
 
 
 def _quotas(

@@ -1,23 +1,13 @@
 """How numbers, times and sizes read in templates."""
 
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from flask import Flask
 
+from billing.money import money
 from core.clock import now
 
-_SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£"}
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-
-
-def money(cents: int | Decimal, currency: str = "USD") -> str:
-    """Cents as an amount of money: 123456 → $1,234.56."""
-    amount = Decimal(cents) / 100
-    sign = "−" if amount < 0 else ""
-    symbol = _SYMBOLS.get(currency.upper())
-    figure = f"{abs(amount):,.2f}"
-    return f"{sign}{symbol}{figure}" if symbol else f"{sign}{figure} {currency.upper()}"
 
 
 def number(value: float) -> str:

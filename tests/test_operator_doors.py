@@ -33,6 +33,8 @@ EXPECTED = {
     "portal/periodic.py",
     "portal/views/auth.py",
     "portal/views/operator/audit.py",
+    "portal/views/operator/invoices.py",
+    "portal/views/operator/plans.py",
     "portal/views/operator/pool.py",
     "portal/views/operator/queue.py",
     "portal/views/operator/tenants.py",

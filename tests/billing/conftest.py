@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-import core.models.all  # noqa: F401 the tables that the ledger points at
 from core.db import ScopedSession, operator_session
 
 

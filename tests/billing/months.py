@@ -1,5 +1,6 @@
 """Months of the past, tenants that were there already, and what they used: time in these tests is an argument."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID, uuid4
@@ -53,14 +54,19 @@ def use(
     at: datetime,
     quantity: int,
     kind: UsageKind = UsageKind.PREDICTION,
-    **what: UUID | None,
+    *,
+    model_id: UUID | None = None,
+    api_key_id: UUID | None = None,
 ) -> None:
     """Put a usage fact of the past into the ledger, which learns of it now."""
     source = UsageSource.JOB if kind is UsageKind.TRAINING else UsageSource.API
-    record(session, tenant.id, Usage(str(uuid4()), kind, quantity, source, occurred_at=at, **what))
+    usage = Usage(
+        str(uuid4()), kind, quantity, source, occurred_at=at, model_id=model_id, api_key_id=api_key_id
+    )
+    record(session, tenant.id, usage)
     session.flush()
 
 
-def summary(lines: list[InvoiceLine]) -> list[tuple[str, int, int, int]]:
+def summary(lines: Sequence[InvoiceLine]) -> list[tuple[str, int, int, int]]:
     """What of each line these tests ask for: description, quantity, included quantity, cents."""
     return [(line.description, line.quantity, line.included_quantity, line.amount_cents) for line in lines]

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from hypothesis import HealthCheck, given, settings
@@ -184,33 +184,34 @@ def test_whatever_comes_late_or_is_invoiced_early_all_is_charged_once_at_the_pri
         prices, holdings = list_prices(db), list_holdings(db, tenant.id)
         lines = db.scalars(select(InvoiceLine)).all()
 
-        used: dict[object, int] = defaultdict(int)
+        used: dict[tuple[object, ...], int] = defaultdict(int)
         for fact in db.scalars(select(UsageFact)):
             price = price_at(
                 fact.occurred_at, plan_at(fact.occurred_at, holdings, "trial"), fact.kind, prices
             )
             used[Month.containing(fact.occurred_at).days[0], fact.kind.value, price.id] += fact.quantity
-        charged: dict[object, int] = defaultdict(int)
-        quota: dict[object, int] = defaultdict(int)
+        charged: dict[tuple[object, ...], int] = defaultdict(int)
+        quota: dict[tuple[date, PriceKind], int] = defaultdict(int)
         fees: dict[object, int] = defaultdict(int)
         for line in lines:
             if line.kind is PriceKind.PLATFORM:
                 fees[line.usage_month] += line.amount_cents
             else:
                 charged[line.usage_month, line.kind.value, line.price_id] += line.quantity
-                quota[line.usage_month, line.kind.value] += line.included_quantity
+                quota[line.usage_month, line.kind] += line.included_quantity
         assert {key: tokens for key, tokens in used.items() if tokens} == charged
 
         largest = {kind: max(p.included_quantity for p in prices if p.kind == kind) for kind in PriceKind}
         assert all(given_away <= largest[kind] for (_, kind), given_away in quota.items())
 
         for month in (JANUARY, FEBRUARY, FEBRUARY.next, APRIL):
-            owed = sum(
-                Decimal(FEES[plan_at(evening, holdings, "trial")]) / month.length
-                for evening in (
-                    datetime.combine(day, datetime.max.time(), JANUARY.start.tzinfo) for day in month.days
-                )
-            )
+            evenings = [
+                datetime.combine(day, datetime.max.time(), JANUARY.start.tzinfo) for day in month.days
+            ]
+            by_day = [
+                Decimal(FEES[plan_at(evening, holdings, "trial")]) / month.length for evening in evenings
+            ]
+            owed = sum(by_day, Decimal(0))
             assert abs(fees[month.days[0]] - owed) <= len(lines)  # each line is rounded once
 
         totals = dict(db.execute(select(Invoice.id, Invoice.total_cents)).all())

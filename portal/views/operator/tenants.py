@@ -6,14 +6,18 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy.orm import Session
+from wtforms import SelectChoice
 
+from billing import plans
 from billing.periods import Month
+from billing.plans import PlanError
 from core.clock import now
 from core.db import operator_session
 from core.models.tenants import Tenant
 from core.tenancy import StaffPermission
 from portal import tenants
 from portal.access import staff
+from portal.forms.plans import NEXT_MONTH, NOW, ChangePlanForm
 from portal.forms.tenants import SuspendForm, TenantSearchForm
 
 bp = Blueprint("operator_tenants", __name__, url_prefix="/operator/tenants")
@@ -63,10 +67,55 @@ def reactivate(tenant_id: UUID) -> ResponseReturnValue:
     return redirect(url_for("operator_tenants.show", tenant_id=tenant_id), code=303)
 
 
-def _page(db: Session, tenant: Tenant, form: SuspendForm) -> str:
+@bp.post("/<uuid:tenant_id>/plan")
+@staff(StaffPermission.PLANS_WRITE)
+def change_plan(tenant_id: UUID) -> ResponseReturnValue:
+    with operator_session("put a tenant on another plan") as db:
+        tenant = _get_or_404(db, tenant_id)
+        form = _plan_form(db)
+        if form.validate_on_submit():
+            at = Month.containing(now()).end if form.start.data == NEXT_MONTH else None
+            try:
+                subscription = plans.change_plan(db, current_user.actor, tenant_id, form.plan.data, at)
+            except PlanError as error:
+                form.form_errors.append(str(error))
+            else:
+                db.commit()
+                name = plans.get_plan(db, subscription.plan_code).name
+                flash(
+                    f"{tenant.name} is on {name} from {subscription.starts_at:%-d %b %Y, %H:%M} UTC on.",
+                    "success",
+                )
+                return redirect(url_for("operator_tenants.show", tenant_id=tenant_id), code=303)
+        return _page(db, tenant, SuspendForm(formdata=None), form), 422
+
+
+def _page(db: Session, tenant: Tenant, form: SuspendForm, plan_form: ChangePlanForm | None = None) -> str:
     month = Month.containing(now())
-    overview = tenants.overview_of(db, tenant, month)
-    return render_template("operator/tenants/show.html", overview=overview, month=month, form=form)
+    return render_template(
+        "operator/tenants/show.html",
+        overview=tenants.overview_of(db, tenant, month),
+        month=month,
+        form=form,
+        plan_form=plan_form or _plan_form(db),
+        holdings=plans.list_holdings(db, tenant.id)[::-1],
+        plan_names={plan.code: plan.name for plan in plans.list_plans(db)},
+        now=now(),
+    )
+
+
+def _plan_form(db: Session) -> ChangePlanForm:
+    form = ChangePlanForm()
+    form.plan.choices = [
+        SelectChoice("", "Choose a plan"),
+        *(SelectChoice(plan.code, plan.name) for plan in plans.list_plans(db)),
+    ]
+    next_month = Month.containing(now()).next
+    form.start.choices = [
+        SelectChoice(NEXT_MONTH, f"{next_month.start:%-d %B %Y}, with the next month"),
+        SelectChoice(NOW, "Now: the month's fee is parted by days"),
+    ]
+    return form
 
 
 def _get_or_404(db: Session, tenant_id: UUID) -> Tenant:

@@ -1,0 +1,100 @@
+"""An invoice as PDF, set by Typst. The same invoice gives the same bytes: no clock, and only Typst's own fonts."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import typst
+
+from billing.money import money
+from billing.payments import payment_provider
+from billing.wording import days_of, price_in_words
+from core.config import Settings, get_settings
+from core.models.billing import Invoice, InvoiceLine, InvoiceStatus
+from core.models.tenants import Tenant
+
+TEMPLATE = Path(__file__).with_name("invoice.typ")
+
+
+def invoice_pdf(
+    invoice: Invoice, lines: Sequence[InvoiceLine], tenant: Tenant, settings: Settings | None = None
+) -> bytes:
+    """Set an issued invoice with its lines; the seller is the settings'."""
+    data = invoice_data(invoice, lines, tenant, settings or get_settings())
+    pdf: bytes = typst.compile(
+        str(TEMPLATE),
+        root=str(TEMPLATE.parent),
+        format="pdf",
+        sys_inputs={"invoice": json.dumps(data)},
+        ignore_system_fonts=True,
+    )
+    return pdf
+
+
+def invoice_data(
+    invoice: Invoice, lines: Sequence[InvoiceLine], tenant: Tenant, settings: Settings
+) -> dict[str, Any]:
+    """What the template shows, as text ready to be set."""
+    currency = invoice.currency
+    is_open = invoice.status is InvoiceStatus.OPEN
+    payment = payment_provider(settings).instructions(invoice) if is_open else None
+    total = money(invoice.total_cents, currency)
+    return {
+        "title": f"Invoice {invoice.number}",
+        "seller": {"name": settings.seller_name, "address": _lines(settings.seller_address)},
+        "tenant": {"name": tenant.name, "id": str(tenant.id)},
+        "stamp": _stamp(invoice),
+        "facts": [
+            ("Number", invoice.number or ""),
+            ("Issued", _day(invoice.issued_at)),
+            ("Due", _day(invoice.due_at)),
+            ("Period", _period(invoice)),
+            ("Currency", currency),
+        ],
+        "lines": [
+            {
+                "description": line.description,
+                "days": days_of(line),
+                "quantity": f"{line.quantity:,}",
+                "included": f"{line.included_quantity:,}",
+                "billable": f"{line.billable_quantity:,}",
+                "unit_price": price_in_words(line.kind, line.unit_amount, currency),
+                "amount": money(line.amount_cents, currency),
+            }
+            for line in lines
+        ],
+        "sums": [("Total", total)],
+        "due": ("Amount due", total if is_open else money(0, currency)),
+        "note": invoice.note.splitlines() if invoice.note else None,
+        "payment": {"title": payment.title, "details": payment.details} if payment else None,
+    }
+
+
+def _stamp(invoice: Invoice) -> dict[str, Any] | None:
+    """The box that says that nothing is to be paid any more, and why."""
+    if invoice.status is InvoiceStatus.PAID:
+        reference = f"Reference: {invoice.payment_reference}" if invoice.payment_reference else ""
+        return {"bad": False, "title": f"Paid on {_day(invoice.paid_at)}", "text": reference}
+    if invoice.status is InvoiceStatus.VOID:
+        return {
+            "bad": True,
+            "title": f"Void since {_day(invoice.voided_at)}",
+            "text": "Do not pay this invoice.",
+        }
+    return None
+
+
+def _period(invoice: Invoice) -> str:
+    last = invoice.period_end - timedelta.resolution
+    return f"{invoice.period_start:%-d %b} – {last:%-d %b %Y}"
+
+
+def _day(at: datetime | None) -> str:
+    return "" if at is None else f"{at:%-d %b %Y}"
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of an address; a variable of the environment writes a new one as \\n."""
+    return [line.strip() for line in text.replace("\\n", "\n").splitlines() if line.strip()]

@@ -1,0 +1,56 @@
+"""The tenant's invoices."""
+
+from uuid import UUID
+
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+
+from billing import wording
+from billing.bills import tenant_bill
+from billing.invoices import list_invoices, totals
+from billing.periods import Month
+from core.clock import now
+from core.models.billing import Invoice
+from core.tenancy import Permission
+from portal import invoices
+from portal.access import allow
+from portal.session import db, get_or_404, scope
+
+bp = Blueprint("invoices", __name__, url_prefix="/invoices")
+
+
+@bp.get("")
+@allow(Permission.INVOICES_READ)
+def index() -> ResponseReturnValue:
+    month = Month.containing(now())
+    found = list_invoices(db())
+    return render_template(
+        "invoices/index.html",
+        invoices=found,
+        totals=totals(found),
+        month=month,
+        bill=tenant_bill(db(), scope().tenant_id, month),
+        is_invoiced=any(invoice.period_start == month.start for invoice in found),
+        shown_status=invoices.shown_status,
+    )
+
+
+@bp.get("/<uuid:invoice_id>")
+@allow(Permission.INVOICES_READ)
+def show(invoice_id: UUID) -> ResponseReturnValue:
+    shown = invoices.show(db(), get_or_404(Invoice, invoice_id))
+    return render_template(
+        "invoices/show.html", shown=shown, status=invoices.shown_status(shown.invoice), wording=wording
+    )
+
+
+@bp.get("/<uuid:invoice_id>/invoice.pdf")
+@allow(Permission.INVOICES_READ)
+def pdf(invoice_id: UUID) -> ResponseReturnValue:
+    return invoices.pdf_of(db(), get_or_404(Invoice, invoice_id))
+
+
+@bp.get("/<uuid:invoice_id>/lines.csv")
+@allow(Permission.INVOICES_READ)
+def csv(invoice_id: UUID) -> ResponseReturnValue:
+    return invoices.csv_of(db(), get_or_404(Invoice, invoice_id))
