@@ -1,26 +1,40 @@
-"""Parquet: read a few rows at a time, only the columns that are asked for."""
+"""Parquet: read a few rows at a time, only the columns that are asked for.
+
+A file of a thousand bytes can stand for gigabytes: compressed, as a dictionary's one entry that every row refers to,
+or as a list of which the length alone is written. What would not fit in memory is refused before it is read.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from training.data.errors import DataError
-from training.data.table import Record, cell, positions, unique_names
+from training.data.table import MAX_FIELD_CHARACTERS, Record, cell, positions, too_long, unique_names
 
-_BATCH_ROWS = 256
+_BATCH_ROWS = 64
 _BUFFER_BYTES = 1 << 20
+_MAX_ROW_GROUPS = 10_000
+# Texts become a twentieth of their size when compressed, hardly ever a fiftieth.
+_MAX_TIMES_UNPACKED = 100
+_UNSUSPICIOUS_BYTES = 64 << 20
+_MAX_VALUE_BYTES = 4 * MAX_FIELD_CHARACTERS
+
+# Stands for a value that holds several, which is not read.
+_SEVERAL = ["…"]
 
 
 class ParquetTable:
     """A Parquet file, read from a seekable binary stream."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        """Raises DataError where the file is not whole."""
+        """Raises DataError where the file is not whole, or unpacks to a size that no table of texts has."""
         self._stream = stream
-        schema = self._open().schema_arrow
-        self._names = list(schema.names)
+        file = self._open()
+        _check_sizes(file.metadata)
+        self._names = list(file.schema_arrow.names)
         if not self._names:
             raise DataError("The file has no columns. Write at least a text and a label column.")
         if len(set(self._names)) < len(self._names):
@@ -28,12 +42,20 @@ class ParquetTable:
                 "Two columns of the file have the same name. Give every column a name of its own."
             )
         self.columns = unique_names(self._names)
+        leaves = [file.schema.column(index) for index in range(len(file.schema))]
+        self._plain = {leaf.path for leaf in leaves if leaf.max_repetition_level == 0}
+        self._texts = {leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"} & self._plain
 
-    def _open(self) -> pq.ParquetFile:
+    def _open(self, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
         self._stream.seek(0)
         try:
             # With pre_buffer a whole row group, which may be the whole file, would be held in memory.
-            return pq.ParquetFile(self._stream, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+            return pq.ParquetFile(
+                self._stream,
+                buffer_size=_BUFFER_BYTES,
+                pre_buffer=False,
+                read_dictionary=list(dictionaries),
+            )
         except (pa.ArrowException, OSError) as error:
             raise _damaged() from error
 
@@ -45,15 +67,55 @@ class ParquetTable:
 
     def rows(self, names: Sequence[str] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
         """(row number, {column: value})."""
+        wanted = self._names if names is None else list(names)
+        several = dict.fromkeys((name for name in wanted if name not in self._plain), _SEVERAL)
         number = 0
-        file = self._open()
         try:
-            for batch in file.iter_batches(_BATCH_ROWS, columns=None if names is None else list(names)):
-                for row in batch.to_pylist():
+            for batch in self._batches([name for name in wanted if name in self._plain]):
+                for values in batch.to_pylist():
                     number += 1
-                    yield number, row
+                    yield number, {name: (values | several)[name] for name in wanted} if several else values
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise _damaged(number) from error
+
+    def _batches(self, names: list[str]) -> Iterator[pa.RecordBatch]:
+        file = self._open()
+        texts = [name for name in names if name in self._texts]
+        with_dictionaries = self._open(texts)
+        first = 1
+        for group in range(file.num_row_groups):
+            _check_dictionaries(with_dictionaries, group, texts, first)
+            yield from file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=names)
+            first += file.metadata.row_group(group).num_rows
+
+
+def _check_sizes(metadata: pq.FileMetaData) -> None:
+    if metadata.num_row_groups > _MAX_ROW_GROUPS:
+        raise DataError(
+            f"The file has {metadata.num_row_groups:,} row groups; {_MAX_ROW_GROUPS:,} is the most. "
+            "Write it again with larger ones."
+        )
+    for group in range(metadata.num_row_groups):
+        for index in range(metadata.num_columns):
+            chunk = metadata.row_group(group).column(index)
+            unpacked, packed = chunk.total_uncompressed_size, chunk.total_compressed_size
+            if unpacked > max(_UNSUSPICIOUS_BYTES, _MAX_TIMES_UNPACKED * packed):
+                raise DataError(
+                    f"“{chunk.path_in_schema}” unpacks to {unpacked:,} bytes from {packed:,}, which no table of texts "
+                    "does. Write the file again, or export it as CSV."
+                )
+
+
+def _check_dictionaries(file: pq.ParquetFile, group: int, texts: list[str], row: int) -> None:
+    """Look at the texts that the rows of a group, which begins with number `row`, refer to before they are copied."""
+    if not texts:
+        return
+    for batch in file.iter_batches(1, row_groups=[group], columns=texts):
+        for column in batch.columns:
+            values = column.dictionary if pa.types.is_dictionary(column.type) else column
+            if (pc.max(pc.binary_length(values)).as_py() or 0) > _MAX_VALUE_BYTES:
+                raise too_long(f"Row {row} or a later one")
+        return
 
 
 def _damaged(after: int = 0) -> DataError:
