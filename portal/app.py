@@ -2,9 +2,10 @@
 
 import pkgutil
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 
-from flask import Flask, Response, request
+from flask import Flask, Response, abort, current_app, request
 from flask_login import current_user
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -45,6 +46,7 @@ def create_portal() -> Flask:
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1, x_host=1)  # type: ignore[method-assign]
     CSRFProtect(app)
+    app.before_request(_refuse_null)
     login_manager.init_app(app)
     for part in (limits, session, filters, errors, cli, assets, navigation):
         part.init_app(app)
@@ -54,6 +56,16 @@ def create_portal() -> Flask:
     app.after_request(_secure)
     require_stated_access(app)
     return app
+
+
+def _refuse_null() -> None:
+    """Answer 400 to a null character in any value: Postgres takes none in a text, and no browser sends one."""
+    values = [(request.view_args or {}).values(), *request.args.listvalues()]
+    if request.method in current_app.config["WTF_CSRF_METHODS"]:
+        # The form has been read by now: the token is looked for in it.
+        values += [*request.form.listvalues(), [file.filename for file in request.files.values()]]
+    if any("\0" in value for value in chain.from_iterable(values) if isinstance(value, str)):
+        abort(400)
 
 
 def _register_views(app: Flask) -> None:

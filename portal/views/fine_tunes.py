@@ -27,6 +27,8 @@ from training.recipe.settings import FineTuneSettings, SettingsError
 
 bp = Blueprint("fine_tunes", __name__, url_prefix="/fine-tunes")
 
+_LAST_PAGE = 10_000
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -41,7 +43,7 @@ class Choice:
 @allow(Permission.JOBS_READ)
 def index() -> ResponseReturnValue:
     """A page of the list, or for its own polling the part of it that changes."""
-    page = max(1, request.args.get("page", 1, type=int))
+    page = min(max(request.args.get("page", 1, type=int), 1), _LAST_PAGE)
     found = fine_tunes.list_jobs(db(), page)
     return render_template(
         "fine_tunes/_list.html" if _is_part() else "fine_tunes/index.html",
