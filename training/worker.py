@@ -73,6 +73,9 @@ def work(queue: Queue) -> None:
 def main(arguments: list[str]) -> None:
     if len(arguments) != 1 or arguments[0] not in list(Queue):
         sys.exit(f"Usage: python -m training.worker {'|'.join(Queue)}")
+    # torch's threads otherwise wait for one another in a loop: with another program on the same cores, two of them
+    # took five times as long as one. Read when a work-horse imports torch.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         configure_logging("worker")
     except ConfigError as error:
