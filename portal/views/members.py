@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from core.clock import now
+from core.config import get_settings
 from core.models.users import Invite, User
 from core.tenancy import Permission, Role
 from portal import accounts
@@ -37,7 +38,8 @@ def invite() -> ResponseReturnValue:
             errors.show(form, error)
         else:
             db().commit()
-            link = url_for("auth.accept_invite", token=token, _external=True)
+            # Not the address that the request claims to come by: whoever could choose it would get the token.
+            link = get_settings().portal_url.rstrip("/") + url_for("auth.accept_invite", token=token)
             return render_template("members/invited.html", invite=row, link=link), 201
     return _page(form), 422
 

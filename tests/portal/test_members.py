@@ -4,6 +4,7 @@ import re
 
 from sqlalchemy import select
 
+from core.config import get_settings
 from core.db import tenant_session
 from core.models.audit import AuditEvent
 from core.models.users import Invite, User
@@ -13,7 +14,9 @@ from core.tenancy import Role
 def test_an_invites_link_is_shown_once_and_works(admin, client):
     response = admin.client.post("/members/invites", data={"email": "grace@example.com", "role": "viewer"})
     assert response.status_code == 201
-    link = re.search(r'id="invite-link">http://localhost(/invites/[^<]+)<', response.get_data(as_text=True))
+    link = re.search(
+        r'id="invite-link">http://127.0.0.1:8000(/invites/[^<]+)<', response.get_data(as_text=True)
+    )
     assert link is not None
     assert link[1].rpartition("/")[2] not in admin.client.get("/members").get_data(as_text=True)
 
@@ -23,6 +26,18 @@ def test_an_invites_link_is_shown_once_and_works(admin, client):
         assert (
             session.scalars(select(User.role).where(User.email == "grace@example.com")).one() is Role.VIEWER
         )
+
+
+def test_an_invites_link_leads_to_the_portal_whatever_host_the_request_names(admin):
+    cookie = admin.client.get_cookie("adaptary_session")
+    admin.client.set_cookie("adaptary_session", cookie.value, domain="evil.example")
+    page = admin.client.post(
+        "/members/invites",
+        data={"email": "grace@example.com", "role": "viewer"},
+        base_url="http://evil.example",
+    ).get_data(as_text=True)
+    assert f"{get_settings().portal_url}/invites/" in page
+    assert "evil.example" not in page
 
 
 def test_a_wrong_invite_is_refused_beside_its_field(admin):
