@@ -73,8 +73,8 @@ class Settings:
             redis_url=reader.required("REDIS_URL"),
             blob_url=reader.text("BLOB_URL", f"file://{reader.state_dir.absolute()}/blobs"),
             pool_url=reader.text("POOL_URL", "http://127.0.0.1:8002"),
-            portal_url=reader.text("PORTAL_URL", "http://127.0.0.1:8000"),
-            api_url=reader.text("API_URL", "http://127.0.0.1:8001"),
+            portal_url=reader.public_url("PORTAL_URL", "http://127.0.0.1:8000"),
+            api_url=reader.public_url("API_URL", "http://127.0.0.1:8001"),
             state_dir=reader.state_dir,
             log_level=reader.text("LOG_LEVEL", "INFO").upper(),
             seller_name=reader.text("SELLER_NAME", "Adaptary"),
@@ -140,6 +140,14 @@ class _Reader:
         if value and not value.startswith(("postgresql://", "postgresql+psycopg://")):
             self.problems.append(f"  {name}: not a postgresql:// URL")
         return value.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    def public_url(self, name: str, default: str) -> str:
+        """An address that people and their apps use. In production without TLS, cookies and keys would lie open."""
+        value = self.text(name, default)
+        if self.environment is Environment.PRODUCTION and not value.startswith("https://"):
+            problem = "not an https:// URL" if self._values.get(name) else "missing"
+            self.problems.append(f"  {name}: {problem}")
+        return value.rstrip("/")
 
     def positive_int(self, name: str, default: int) -> int:
         return self.whole_number(name, default, at_least=1)

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 import structlog
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.orm import Session, SessionTransaction
 
 import core.models.all  # noqa: F401 - a flush follows the foreign keys of every table, so all must be known
@@ -42,6 +42,17 @@ def _make_engine(url: str) -> Engine:
         connection.autocommit = True
         connection.execute("RESET ALL")
         connection.autocommit = False
+
+    @event.listens_for(engine, "handle_error")
+    def hide_values(context: ExceptionContext) -> None:
+        # "DETAIL: Key (email)=(ada@example.com) already exists." Whoever catches the error may log it.
+        original = str(context.original_exception)
+        for error in (context.original_exception, context.sqlalchemy_exception):
+            if error is not None:
+                error.args = tuple(
+                    arg.replace(original, original.partition("\n")[0]) if isinstance(arg, str) else arg
+                    for arg in error.args
+                )
 
     return engine
 

@@ -7,7 +7,10 @@ tests/world.py does not know fails here: give the world an object of that kind.
 import pytest
 from werkzeug.routing import Rule
 
-from core.tenancy import ROLE_PERMISSIONS, STAFF_ROLE_PERMISSIONS, Role, StaffRole
+from core import api_keys
+from core.db import tenant_session
+from core.models.api_keys import ApiKey
+from core.tenancy import KEY_PERMISSIONS, ROLE_PERMISSIONS, STAFF_ROLE_PERMISSIONS, Role, StaffRole
 from portal.access import Access
 from tests.world import build_world
 
@@ -114,6 +117,86 @@ def test_staff_reach_the_operators_routes_and_no_tenants(portal, world, staff, r
             assert response.status_code == 403, where
         elif access.staff_permission is not None:
             assert response.status_code != 403, where
+
+
+@pytest.fixture(scope="module")
+def api(services):
+    from inference.gateway.app import create_api
+
+    app = create_api()
+    app.config["TESTING"] = True
+    return app
+
+
+def ask(api, method: str, path: str, key: str | None, body: object):
+    """The API's answer to a request with `key`, and with `body` where the method takes one."""
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    return api.test_client().open(
+        path, method=method, headers=headers, json=None if method == "GET" else body
+    )
+
+
+@pytest.fixture
+def revoked_key(world):
+    with tenant_session(world.scope) as session:
+        key, plain = api_keys.create(session, world.scope, "revoked")
+        api_keys.revoke(session, world.scope, session.get_one(ApiKey, key.id))
+        session.commit()
+    return plain
+
+
+@pytest.fixture
+def other_key(other_admin):
+    with tenant_session(other_admin.scope) as session:
+        _, plain = api_keys.create(session, other_admin.scope, "theirs")
+        session.commit()
+    return plain
+
+
+def test_every_route_of_the_api_is_public_or_states_a_permission(api):
+    for rule in api.url_map.iter_rules():
+        access = access_of(api, rule)
+        assert access.public != (access.permission is not None), rule.endpoint
+
+
+def test_without_a_key_in_force_the_api_answers_public_routes_only(api, world, revoked_key):
+    body = {"model": world.model_name, "input": "text"}
+    for method, path, rule in calls(api, world.arguments):
+        for key in (None, "ad_live_nonsense", api_keys.generate(), revoked_key):
+            response = ask(api, method, path, key, body)
+            where = f"{method} {path} with {key}: {response.status_code}"
+            if access_of(api, rule).public:
+                assert response.status_code < 400, where
+            else:
+                assert response.status_code == 401, where
+
+
+def test_a_key_reaches_what_keys_have_permission_for(api, world):
+    for method, path, rule in calls(api, world.arguments):
+        response = ask(api, method, path, world.key, {"model": world.model_name, "input": "text"})
+        where = f"{method} {path}: {response.status_code}"
+        permission = access_of(api, rule).permission
+        assert response.status_code < 500, where
+        assert response.status_code != 401, where
+        assert (response.status_code == 403) == (permission not in KEY_PERMISSIONS | {None}), where
+
+
+def test_to_another_tenants_key_the_tenants_objects_do_not_exist(api, world, other_key):
+    body = {"model": world.model_name, "input": "text"}
+    told = {str(value) for value in world.arguments.values()}
+    for method, path, rule in calls(api, world.arguments):
+        if access_of(api, rule).public:
+            continue
+        response = ask(api, method, path, other_key, body)
+        where = f"{method} {path}: {response.status_code}"
+        if rule.arguments & OF_A_TENANT:
+            assert response.status_code == 404, where
+        elif method == "GET":
+            assert response.status_code == 200, where
+            assert world.model_name not in response.get_data(as_text=True), where
+        else:
+            assert 400 <= response.status_code < 500, where
+        assert not [value for value in told if value in response.get_data(as_text=True)], where
 
 
 def test_a_view_that_does_not_say_who_may_use_it_stops_the_start():

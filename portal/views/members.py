@@ -39,7 +39,7 @@ def invite() -> ResponseReturnValue:
         else:
             db().commit()
             # Not the address that the request claims to come by: whoever could choose it would get the token.
-            link = get_settings().portal_url.rstrip("/") + url_for("auth.accept_invite", token=token)
+            link = get_settings().portal_url + url_for("auth.accept_invite", token=token)
             return render_template("members/invited.html", invite=row, link=link), 201
     return _page(form), 422
 

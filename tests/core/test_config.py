@@ -15,6 +15,8 @@ COMPLETE = {
     "APP_DATABASE_URL": "postgresql://adaptary_app:x@db/adaptary",
     "OPERATOR_DATABASE_URL": "postgresql://adaptary_operator:x@db/adaptary",
     "REDIS_URL": "redis://redis/0",
+    "PORTAL_URL": "https://portal.example",
+    "API_URL": "https://api.example",
 }
 
 
@@ -41,6 +43,8 @@ def test_production_names_every_missing_variable_at_once():
         ("APP_DATABASE_URL", "mysql://x"),
         ("MAX_UPLOAD_BYTES", "a lot"),
         ("ADAPTARY_ENV", "prod"),
+        ("PORTAL_URL", "http://portal.example"),
+        ("API_URL", "api.example"),
     ],
 )
 def test_a_wrong_value_is_named_but_a_secret_not_shown(name, value):

@@ -1,6 +1,10 @@
-"""Sessions: what happens around a commit."""
+"""Sessions: what happens around a commit, and what an error tells."""
+
+import traceback
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from core.db import after_commit, operator_session, tenant_session
 from core.models.datasets import Dataset
@@ -56,3 +60,17 @@ def test_an_operator_session_has_no_scope_and_needs_a_purpose():
         _ = session.scope
     with pytest.raises(ValueError, match="purpose"), operator_session(""):
         pass
+
+
+def test_an_error_tells_no_values(make_tenant):
+    make_tenant()
+    again = text(
+        "INSERT INTO users (id, tenant_id, email, name, password_hash, role) "
+        "SELECT gen_random_uuid(), tenant_id, email, name, password_hash, role FROM users"
+    )
+    with operator_session("test") as session, pytest.raises(IntegrityError) as refused:
+        session.execute(again)
+    told = "".join(traceback.format_exception(refused.value))
+    assert "uq_users_email" in told
+    assert "DETAIL" not in told
+    assert "tenant.example" not in told
