@@ -1,0 +1,123 @@
+"""A tenant's invoices: listed, shown, downloaded, and nobody else's."""
+
+import csv
+import io
+from datetime import timedelta
+
+import pytest
+
+from billing.close import close_month
+from billing.invoices import mark_paid, void
+from billing.periods import Month
+from core.clock import now
+from core.db import operator_session, tenant_session
+from core.models.billing import Invoice
+from core.models.tenants import Tenant
+from core.models.usage import UsageKind
+from core.tenancy import Role
+from tests.billing.months import STAFF, use
+
+LAST = Month.containing(now()).previous
+
+
+def invoiced(*people) -> list[Invoice]:
+    """Last month's invoice of each: $0.40 for predictions, $2.00 for training."""
+    for person in people:
+        with tenant_session(person.scope) as session:
+            tenant = session.get_one(Tenant, person.scope.tenant_id)
+            use(session, tenant, LAST.start, 1_100_000)
+            use(session, tenant, LAST.start, 1_500_000, UsageKind.TRAINING)
+            session.commit()
+    with operator_session("test") as session:
+        made = {invoice.tenant_id: invoice for invoice in close_month(session, LAST, STAFF)}
+        session.commit()
+    return [made[person.scope.tenant_id] for person in people]
+
+
+def page(person, path: str) -> str:
+    response = person.client.get(path)
+    assert response.status_code == 200
+    text: str = response.get_data(as_text=True)
+    return text
+
+
+def test_before_the_first_invoice_the_page_says_when_it_comes(admin):
+    shown = page(admin, "/invoices")
+    running = Month.containing(now())
+    assert "No invoices yet" in shown
+    assert f"The first one comes on {running.end:%-d %b %Y}, for {running.title}" in shown
+
+
+def test_the_list_has_each_invoice_with_its_status(admin):
+    (invoice,) = invoiced(admin)
+    shown = page(admin, "/invoices")
+    assert str(invoice.number) in shown
+    assert "$2.40" in shown
+    assert ">Open<" in shown
+
+
+def test_an_invoice_shows_its_lines_their_sum_and_how_to_pay(admin):
+    (invoice,) = invoiced(admin)
+    shown = page(admin, f"/invoices/{invoice.id}")
+    for text in (
+        "Prediction tokens, Free trial",
+        "1,100,000",
+        "$0.40 per million",
+        "Sum of 2 lines",
+        "$2.40",
+        "Pay by bank transfer",
+        f">{invoice.number}</code>",
+    ):
+        assert text in shown
+
+
+@pytest.mark.parametrize("change", ["paid", "void"])
+def test_a_settled_invoice_asks_for_no_payment(admin, change):
+    (invoice,) = invoiced(admin)
+    with operator_session("test") as session:
+        if change == "paid":
+            mark_paid(session, STAFF, invoice.id, "Transfer 4711")
+        else:
+            void(session, STAFF, invoice.id, "<b>Wrong</b> company")
+        session.commit()
+    shown = page(admin, f"/invoices/{invoice.id}")
+    assert "Pay by bank transfer" not in shown
+    assert ("Transfer 4711" if change == "paid" else "Void: &lt;b&gt;Wrong&lt;/b&gt; company") in shown
+    assert STAFF.label not in shown
+
+
+def test_an_invoice_past_its_due_day_is_overdue(admin, monkeypatch):
+    (invoice,) = invoiced(admin)
+    assert invoice.due_at is not None
+    next_day = invoice.due_at + timedelta(days=1)
+    monkeypatch.setattr("billing.invoices.now", lambda: next_day)
+    assert "Overdue" in page(admin, "/invoices")
+    assert "Was due on" in page(admin, f"/invoices/{invoice.id}")
+
+
+def test_the_pdf_is_named_for_the_invoice(admin):
+    (invoice,) = invoiced(admin)
+    response = admin.client.get(f"/invoices/{invoice.id}/invoice.pdf")
+    assert response.content_type == "application/pdf"
+    assert response.headers["Content-Disposition"] == f'attachment; filename="invoice-{invoice.number}.pdf"'
+    assert response.data.startswith(b"%PDF-")
+
+
+def test_the_csv_has_the_lines(admin):
+    (invoice,) = invoiced(admin)
+    response = admin.client.get(f"/invoices/{invoice.id}/lines.csv")
+    assert response.headers["Content-Disposition"] == f'attachment; filename="invoice-{invoice.number}.csv"'
+    rows = list(csv.DictReader(io.StringIO(response.data.decode("utf-8-sig"))))
+    assert sum(int(row["amount_cents"]) for row in rows) == invoice.total_cents == 240
+
+
+def test_another_tenants_invoice_is_not_found(admin, other_admin):
+    _own, others = invoiced(admin, other_admin)
+    for part in ("", "/invoice.pdf", "/lines.csv"):
+        assert admin.client.get(f"/invoices/{others.id}{part}").status_code == 404, part
+    assert str(others.number) not in page(admin, "/invoices")
+
+
+def test_a_developer_does_not_see_invoices_and_finance_does(member):
+    assert member(Role.FINANCE).client.get("/invoices").status_code == 200
+    assert member(Role.DEVELOPER).client.get("/invoices").status_code == 403

@@ -1,0 +1,162 @@
+"""The operator's plans: prices change from a day on, and tenants change plan."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import select
+
+from billing.periods import Month
+from billing.plans import current_prices, list_holdings
+from core.clock import now
+from core.db import operator_session
+from core.models.audit import StaffEvent
+from core.models.billing import PriceKind
+from core.tenancy import StaffRole
+
+PATH = "/operator/plans/starter/price?kind=prediction"
+TOMORROW = now().date() + timedelta(days=1)
+
+
+@pytest.fixture
+def operator(staff):
+    return staff(StaffRole.ADMIN).client
+
+
+def page(client, path: str) -> str:
+    response = client.get(path)
+    assert response.status_code == 200
+    text: str = response.get_data(as_text=True)
+    return text
+
+
+def change(client, path: str = PATH, **values):
+    return client.post(
+        path, data={"amount": "0.45", "included": "5000000", "effective_from": TOMORROW.isoformat(), **values}
+    )
+
+
+def price_on(day, kind=PriceKind.PREDICTION):
+    with operator_session("test") as session:
+        return current_prices(session, "starter", now() + timedelta(days=day))[kind]
+
+
+def test_the_list_shows_prices_and_how_many_tenants_are_on_each_plan(operator, admin):
+    shown = page(operator, "/operator/plans")
+    assert "$0.30 per million" in shown
+    assert "10,000,000 included" in shown
+    assert "$29.00" in shown
+
+
+def test_a_price_changes_on_its_day_and_both_versions_stay(operator):
+    before = price_on(0)
+    assert change(operator).location.endswith("/operator/plans/starter")
+    assert price_on(0) == before
+    after = price_on(2)
+    assert (after.unit_amount, after.included_quantity) == (Decimal("0.000045"), 5_000_000)
+    shown = page(operator, "/operator/plans/starter")
+    assert "Upcoming" in shown
+    assert "$0.45 per million" in shown
+    assert "$0.30 per million" in shown
+    assert "1 change to come" in page(operator, "/operator/plans")
+
+
+def test_a_fee_is_given_by_the_month(operator):
+    assert change(operator, "/operator/plans/starter/price?kind=platform", amount="39.50").status_code == 303
+    assert price_on(2, PriceKind.PLATFORM).unit_amount == 3950
+
+
+def test_the_form_begins_with_the_price_in_force(operator):
+    shown = page(operator, PATH)
+    assert 'value="0.3"' in shown
+    assert 'value="10000000"' in shown
+
+
+def test_what_is_no_price_is_refused_beside_its_field(operator):
+    before = price_on(2)
+    for values, error in (
+        ({"amount": ""}, "Give the price."),
+        ({"amount": "-1"}, "Write it like 1234.50"),
+        ({"amount": "NaN"}, "Write it like 1234.50"),
+        ({"amount": "1e9"}, "Write it like 1234.50"),
+        ({"amount": "0.123456789"}, "Write it like 1234.50"),
+        ({"amount": "1,50"}, "Write it like 1234.50"),
+        ({"included": "-1"}, "Give a whole number"),
+        ({"included": "1" * 30}, "Give a whole number"),
+        ({"included": "1.5"}, "Not a valid integer value."),
+        ({"effective_from": now().date().isoformat()}, "takes effect in the future"),
+        ({"effective_from": "soon"}, "Not a valid date value."),
+    ):
+        response = change(operator, **values)
+        assert response.status_code == 422, values
+        assert error in response.get_data(as_text=True), values
+    assert price_on(2) == before
+
+
+def test_a_fee_has_no_parts_of_a_cent(operator):
+    response = change(operator, "/operator/plans/starter/price?kind=platform", amount="39.505")
+    assert response.status_code == 422
+    assert "at most two decimals" in response.get_data(as_text=True)
+
+
+def test_two_changes_of_one_price_on_one_day_are_refused(operator):
+    change(operator)
+    response = change(operator, amount="0.50")
+    assert response.status_code == 422
+    assert "already" in response.get_data(as_text=True)
+
+
+def test_what_is_not_in_the_catalogue_is_not_found(operator):
+    for path in ("gold", "gold/price?kind=prediction", "starter/price", "starter/price?kind=x"):
+        assert operator.get(f"/operator/plans/{path}").status_code == 404, path
+
+
+def test_finance_sees_plans_and_changes_none(staff, admin):
+    finance = staff(StaffRole.FINANCE).client
+    assert ">Change<" not in page(finance, "/operator/plans/starter")
+    assert change(finance).status_code == 403
+    response = finance.post(
+        f"/operator/tenants/{admin.scope.tenant_id}/plan", data={"plan": "scale", "start": "now"}
+    )
+    assert response.status_code == 403
+
+
+def put_on(client, person, plan: str, start: str):
+    return client.post(
+        f"/operator/tenants/{person.scope.tenant_id}/plan", data={"plan": plan, "start": start}
+    )
+
+
+def holdings_of(person):
+    with operator_session("test") as session:
+        return list_holdings(session, person.scope.tenant_id)
+
+
+def test_a_tenant_is_put_on_a_plan_at_once(operator, admin):
+    assert put_on(operator, admin, "scale", "now").status_code == 303
+    trial, scale = holdings_of(admin)
+    assert (scale.plan_code, scale.ends_at) == ("scale", None)
+    assert trial.ends_at == scale.starts_at <= now()
+    assert "In force" in page(operator, f"/operator/tenants/{admin.scope.tenant_id}")
+    with operator_session("test") as session:
+        event = session.scalars(select(StaffEvent).where(StaffEvent.action == "plan.changed")).one()
+    assert event.target_id == str(admin.scope.tenant_id)
+
+
+def test_a_tenant_is_put_on_a_plan_with_the_next_month(operator, admin):
+    put_on(operator, admin, "starter", "next_month")
+    assert holdings_of(admin)[-1].starts_at == Month.containing(now()).end
+    assert "Upcoming" in page(operator, f"/operator/tenants/{admin.scope.tenant_id}")
+
+
+def test_a_plan_that_cannot_be_is_refused(operator, admin):
+    for plan, start, error in (
+        ("trial", "now", "It is on Free trial already"),
+        ("gold", "now", "Not a valid choice."),
+        ("", "now", "Choose a plan."),
+        ("scale", "yesterday", "Not a valid choice."),
+    ):
+        response = put_on(operator, admin, plan, start)
+        assert response.status_code == 422, (plan, start)
+        assert error in response.get_data(as_text=True)
+    assert len(holdings_of(admin)) == 1

@@ -1,0 +1,97 @@
+"""The usage page: what a month cost, by day, model and key, for those who may see it."""
+
+from billing.close import close_month
+from billing.periods import Month
+from core.clock import now
+from core.db import operator_session, tenant_session
+from core.models.tenants import Tenant
+from core.models.usage import UsageKind
+from core.tenancy import Role
+from tests.billing.months import STAFF, use
+
+RUNNING = Month.containing(now())
+LAST = RUNNING.previous
+
+
+def used(person, at, quantity, kind=UsageKind.PREDICTION) -> None:
+    with tenant_session(person.scope) as session:
+        use(session, session.get_one(Tenant, person.scope.tenant_id), at, quantity, kind)
+        session.commit()
+
+
+def page(person, query: str = "") -> str:
+    response = person.client.get(f"/usage{query}")
+    assert response.status_code == 200
+    text: str = response.get_data(as_text=True)
+    return text
+
+
+def test_the_running_month_shows_its_cost_and_what_is_left_of_the_quota(admin):
+    used(admin, now(), 1_100_000)
+    used(admin, now(), 20_000, UsageKind.TRAINING)
+    shown = page(admin)
+    assert RUNNING.title in shown
+    assert "$0.40" in shown
+    assert "1,100,000 of 100,000" in shown
+    assert "480,000 are left." in shown
+    assert "$2.00 per million" in shown
+
+
+def test_a_month_without_usage_says_what_to_do(admin):
+    shown = page(admin)
+    assert f"Nothing used in {RUNNING.title}" in shown
+    assert "Try a model" in shown
+
+
+def test_an_earlier_month_is_reached_by_the_switch(admin):
+    used(admin, LAST.start, 1_100_000)
+    assert f'href="/usage?month={LAST}"' in page(admin)
+    shown = page(admin, f"?month={LAST}")
+    assert f'href="/usage?month={RUNNING}"' in shown
+    assert f"Usage of {LAST.title}" in shown
+    assert "Projected" not in shown
+
+
+def test_a_month_that_is_none_or_has_not_begun_is_not_found(admin):
+    for month in (RUNNING.next, "2026-13", "x", "9999-12"):
+        assert admin.client.get(f"/usage?month={month}").status_code == 404, month
+
+
+def test_usage_after_an_invoice_is_said_to_come_on_a_later_one(admin):
+    used(admin, LAST.start, 1_100_000)
+    with operator_session("test") as session:
+        (invoice,) = close_month(session, LAST, STAFF)
+        session.commit()
+    assert "Not all of this is on invoice" not in page(admin, f"?month={LAST}")
+    used(admin, LAST.start, 1_000_000)
+    assert f"Not all of this is on invoice {invoice.number}" in page(admin, f"?month={LAST}")
+
+
+def test_an_early_invoice_is_said_to_cover_the_month_so_far(admin):
+    used(admin, now(), 1_100_000)
+    with operator_session("test") as session:
+        close_month(session, RUNNING, STAFF, early=True)
+        session.commit()
+    assert "This month is invoiced up to" in page(admin)
+
+
+def test_each_table_can_be_downloaded(admin):
+    used(admin, LAST.start, 1_100_000)
+    for by, row in (("day", f"{LAST}-01"), ("model", "No model"), ("key", "API")):
+        response = admin.client.get(f"/usage/table.csv?month={LAST}&by={by}")
+        assert response.headers["Content-Disposition"] == f'attachment; filename="usage-{LAST}-by-{by}.csv"'
+        assert response.content_type == "text/csv; charset=utf-8"
+        lines = response.data.decode("utf-8-sig").splitlines()
+        assert lines[0] == f"{by},prediction_tokens,training_tokens,requests,cost_cents"
+        assert f"{row},1100000,0,1,40" in lines
+    assert admin.client.get("/usage/table.csv?by=person").status_code == 404
+
+
+def test_another_tenants_usage_is_not_shown(admin, other_admin):
+    used(other_admin, now(), 1_100_000)
+    assert f"Nothing used in {RUNNING.title}" in page(admin)
+
+
+def test_a_viewer_does_not_see_usage_and_finance_does(member):
+    assert member(Role.FINANCE).client.get("/usage").status_code == 200
+    assert member(Role.VIEWER).client.get("/usage").status_code == 403
