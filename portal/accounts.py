@@ -17,7 +17,14 @@ from core.crypto import new_data_key
 from core.models.staff import StaffMember
 from core.models.tenants import Tenant, TenantStatus
 from core.models.users import Invite, User
-from core.passwords import MAXIMUM_LENGTH, MINIMUM_LENGTH, hash_password, verify_password, waste_time
+from core.passwords import (
+    MAXIMUM_LENGTH,
+    MINIMUM_LENGTH,
+    hash_password,
+    is_easily_guessed,
+    verify_password,
+    waste_time,
+)
 from core.tenancy import ROLE_PERMISSIONS, Actor, ActorKind, Role, StaffRole, TenantScope
 
 TERMS_VERSION = "2026-11"
@@ -40,10 +47,14 @@ def normalise_email(email: str) -> str:
         raise AccountError("email", "Enter an e-mail address, like ada@example.com.") from None
 
 
-def check_password(password: str) -> str:
-    """`password` itself. Raises AccountError if it is too short or too long."""
+def check_password(password: str, email: str) -> str:
+    """`password` itself. Raises AccountError if it is too short or too long, or easily guessed for `email`."""
     if not MINIMUM_LENGTH <= len(password) <= MAXIMUM_LENGTH:
         raise AccountError("password", f"Use {MINIMUM_LENGTH} to {MAXIMUM_LENGTH} characters.")
+    if is_easily_guessed(password, email):
+        raise AccountError(
+            "password", "This password is easily guessed. Use a few words that only you would put together."
+        )
     return password
 
 
@@ -57,7 +68,7 @@ def sign_up(
     tenant_name = _required("tenant_name", tenant_name)
     user_name = _required("name", name)
     address = _free_address(session, email)
-    check_password(password)
+    check_password(password, address)
     tenant_id = uuid4()
     tenant = Tenant(
         id=tenant_id,
@@ -152,8 +163,8 @@ def find_invite(session: Session, token: str) -> Invite | None:
 def accept_invite(session: Session, row: Invite, *, name: str, password: str) -> User:
     """Make the invited person a user of the tenant. `session` is an operator session. Raises AccountError."""
     user_name = _required("name", name)
-    check_password(password)
     address = _free_address(session, row.email)
+    check_password(password, address)
     user = _add_user(session, row.tenant_id, user_name, address, password, row.role)
     row.accepted_at = now()
     audit.record(session, _scope_of(user), "invite.accepted", row, {"role": row.role})
@@ -190,7 +201,7 @@ def create_staff(session: Session, *, email: str, name: str, password: str, role
     member = StaffMember(
         name=_required("name", name),
         email=_free_address(session, email),
-        password_hash=hash_password(check_password(password)),
+        password_hash=hash_password(check_password(password, email)),
         role=role,
     )
     session.add(member)

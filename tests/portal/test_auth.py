@@ -39,6 +39,9 @@ def test_sign_up_makes_a_tenant_with_its_admin_signed_in(client):
     ("field", "value", "message"),
     [
         ("password", "short", "Use 10 to 200 characters"),
+        ("password", "Password123", "easily guessed"),
+        ("password", "aaaaaaaaaaaaa", "easily guessed"),
+        ("password", "ADA@example.com", "easily guessed"),
         ("email", "nobody", "Enter an e-mail address"),
         ("tenant_name", " ", "Enter your company"),
         ("terms", "", "Accept the terms"),
