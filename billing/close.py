@@ -197,13 +197,13 @@ def _issue(session: Session, draft: DraftInvoice, number: str, actor: Actor, at:
         invoice.payment_reference = "Nothing to pay"
     session.add(invoice)
     session.flush()
-    session.add_all(_row(invoice, position, line) for position, line in enumerate(bill.lines, start=1))
+    session.add_all(_row(invoice, position, line, at) for position, line in enumerate(bill.lines, start=1))
     detail = {"number": number, "total_cents": invoice.total_cents}
     audit.record_for_tenant(session, tenant_id, actor, "invoice.issued", invoice, detail)
     return invoice
 
 
-def _row(invoice: Invoice, position: int, line: Line) -> InvoiceLine:
+def _row(invoice: Invoice, position: int, line: Line, at: datetime) -> InvoiceLine:
     return InvoiceLine(
         tenant_id=invoice.tenant_id,
         invoice_id=invoice.id,
@@ -218,7 +218,7 @@ def _row(invoice: Invoice, position: int, line: Line) -> InvoiceLine:
         unit_amount=line.unit_amount,
         amount_cents=line.amount_cents,
         starts_at=line.span.start,
-        ends_at=line.span.end,
+        ends_at=max(line.span.start, min(line.span.end, at)),
     )
 
 

@@ -161,7 +161,7 @@ def mark_paid(
         raise InvoiceStateError(f"It cannot be paid before {invoice.issued_at:%Y-%m-%d}, when it was issued.")
     invoice.status, invoice.paid_at = InvoiceStatus.PAID, paid_at
     invoice.payment_reference, invoice.marked_by = reference, actor.label
-    _note(session, actor, "invoice.paid", invoice, {"reference": reference, "paid_at": paid_at.isoformat()})
+    _note(session, actor, "invoice.paid", invoice, {"reference": reference, "paid_on": f"{paid_at:%Y-%m-%d}"})
     return invoice
 
 

@@ -275,7 +275,7 @@ def add_price(
             "kind": kind.value,
             "cents_per_unit": str(unit_amount),
             "included_quantity": included_quantity,
-            "effective_from": effective_from.isoformat(),
+            "effective_from": f"{effective_from:%Y-%m-%d %H:%M} UTC",
         },
     )
     return price

@@ -115,7 +115,8 @@ class InvoiceLine(TenantOwned, Base):
     """A line of an invoice: `amount_cents` is `billable_quantity` × `unit_amount`, rounded once.
 
     `usage_month` is the first day of the month that it charges for: an earlier one than the invoice's where
-    usage became known after its own month was invoiced. `[starts_at, ends_at)` is when the price was in force.
+    usage became known after its own month was invoiced. `[starts_at, ends_at)` is when the price was in force,
+    up to the moment of issue.
     """
 
     __tablename__ = "invoice_lines"

@@ -164,6 +164,7 @@ def test_an_early_invoice_leaves_the_month_open_and_its_rest_for_the_next(db):
         ("Monthly fee, Starter (part of the month)", 1, 0, 935),
         ("Prediction tokens, Starter", 11_000_000, 10_000_000, 30),
     ]
+    assert {line.ends_at for line in lines_of(db, early)} == {on(11)}
     assert not month_state(db, JANUARY).is_closed
     assert close_month(db, JANUARY, STAFF, early=True, at=on(12)) == []
 
