@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from core import audit
@@ -24,6 +24,9 @@ from core.tenancy import KEY_PERMISSIONS, Actor, ActorKind, TenantScope
 
 PREFIX = "ad_live_"
 SHOWN_PREFIX_LENGTH = len(PREFIX) + 4
+MAXIMUM_ACTIVE = 50
+"""Keys of a tenant that are not revoked: each may make so many requests a minute."""
+
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 _ALPHABET = string.digits + string.ascii_letters
@@ -33,6 +36,10 @@ _CHECKSUM_LENGTH = 6
 
 class InvalidApiKey(Exception):
     """The key is malformed, unknown or revoked; the message says which, and never holds the key."""
+
+
+class TooManyKeys(Exception):
+    """The tenant has as many active keys as it may; the message says what to do."""
 
 
 class TenantSuspended(Exception):
@@ -70,7 +77,13 @@ def digest(key: str) -> bytes:
 
 
 def create(session: Session, scope: TenantScope, name: str) -> tuple[ApiKey, str]:
-    """Add a key to `scope`'s tenant: its row, and the plain key, which nothing can show again."""
+    """Add a key to `scope`'s tenant: its row, and the plain key, which nothing can show again.
+
+    Raises TooManyKeys.
+    """
+    active = select(func.count()).where(ApiKey.tenant_id == scope.tenant_id, ApiKey.revoked_at.is_(None))
+    if (session.scalar(active) or 0) >= MAXIMUM_ACTIVE:
+        raise TooManyKeys(f"A tenant may have {MAXIMUM_ACTIVE} active keys. Revoke one that nothing uses.")
     plain = generate()
     key = ApiKey(
         tenant_id=scope.tenant_id,

@@ -1,6 +1,7 @@
 """The portal's Flask app: put together from the views in portal/views, one blueprint per noun."""
 
 import pkgutil
+from datetime import timedelta
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
@@ -39,6 +40,9 @@ def create_portal() -> Flask:
         SESSION_COOKIE_SECURE=settings.portal_url.startswith("https://"),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=timedelta(
+            days=7
+        ),  # since the sign-in; a copied cookie is good no longer either
         SEND_FILE_MAX_AGE_DEFAULT=3600,
         MAX_CONTENT_LENGTH=1 << 20,  # the upload of a dataset raises it for itself
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a form left open over lunch still works

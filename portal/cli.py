@@ -20,6 +20,12 @@ key_group = AppGroup("key", help="API keys.")
 staff_group = AppGroup("staff", help="The operator's staff.")
 clock_group = AppGroup("clock", help="Periodic jobs.")
 
+_PASSWORD = click.option(
+    "--password",
+    envvar="ADAPTARY_PASSWORD",
+    help="Made up if left out. Better by the variable ADAPTARY_PASSWORD: all can read a command line.",
+)
+
 
 def init_app(app: Flask) -> None:
     for group in (tenant_group, key_group, staff_group, clock_group):
@@ -37,7 +43,7 @@ def _password(given: str | None) -> str:
 @tenant_group.command("create")
 @click.argument("name")
 @click.option("--email", required=True, help="The first admin's address.")
-@click.option("--password", help="The first admin's password; made up if left out.")
+@_PASSWORD
 def create_tenant(name: str, email: str, password: str | None) -> None:
     """Make a tenant with its first admin."""
     plain = _password(password)
@@ -58,7 +64,10 @@ def create_key(tenant_id: UUID, name: str) -> None:
     with tenant_session(system_scope(tenant_id, "command line")) as session:
         if session.get(Tenant, tenant_id) is None:
             raise click.ClickException(f"There is no tenant {tenant_id}.")
-        key, plain = api_keys.create(session, session.scope, name)
+        try:
+            key, plain = api_keys.create(session, session.scope, name)
+        except api_keys.TooManyKeys as error:
+            raise click.ClickException(str(error)) from None
         session.commit()
     _print({"key_id": str(key.id), "tenant_id": str(tenant_id), "name": key.name, "key": plain})
 
@@ -67,7 +76,7 @@ def create_key(tenant_id: UUID, name: str) -> None:
 @click.argument("name")
 @click.option("--email", required=True)
 @click.option("--role", type=click.Choice([role.value for role in StaffRole]), default=StaffRole.ADMIN.value)
-@click.option("--password", help="Made up if left out.")
+@_PASSWORD
 def create_staff(name: str, email: str, role: str, password: str | None) -> None:
     """Add one of the operator's staff."""
     plain = _password(password)

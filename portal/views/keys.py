@@ -36,17 +36,22 @@ def create() -> ResponseReturnValue:
         if _is_taken(form.name.data):
             form.name.errors = ["An active key has this name. Choose another, or revoke that one first."]
         else:
-            key, plain = api_keys.create(db(), scope(), form.name.data)
-            db().commit()
-            model = db().scalar(
-                select(Model.name).where(Model.current_adapter_id.is_not(None)).order_by(Model.name).limit(1)
-            )
-            curl = snippets.curl_call(model or _MODEL_TO_COME)
-            page = render_template(
-                "keys/created.html", key=key, plain=plain, curl=curl, has_model=bool(model)
-            )
-            return page, 201
+            try:
+                key, plain = api_keys.create(db(), scope(), form.name.data)
+            except api_keys.TooManyKeys as error:
+                form.name.errors = [str(error)]
+            else:
+                db().commit()
+                return _created_page(key, plain), 201
     return _page(form), 422
+
+
+def _created_page(key: ApiKey, plain: str) -> str:
+    model = db().scalar(
+        select(Model.name).where(Model.current_adapter_id.is_not(None)).order_by(Model.name).limit(1)
+    )
+    curl = snippets.curl_call(model or _MODEL_TO_COME)
+    return render_template("keys/created.html", key=key, plain=plain, curl=curl, has_model=bool(model))
 
 
 @bp.post("/<uuid:key_id>/revoke")

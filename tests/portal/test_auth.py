@@ -1,6 +1,7 @@
 """Signing up, in and out, invites, and what protects them."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -76,6 +77,13 @@ def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(admin, port
 def test_log_out_ends_the_session(admin):
     assert admin.client.post("/logout").status_code == 303
     assert admin.client.get("/").status_code == 303
+
+
+def test_a_session_ends_by_itself_after_a_week(admin, monkeypatch):
+    assert admin.client.get("/members").status_code == 200
+    later = now() + timedelta(days=7, minutes=1)
+    monkeypatch.setattr("itsdangerous.TimestampSigner.get_timestamp", lambda _signer: int(later.timestamp()))
+    assert admin.client.get("/members").status_code == 303
 
 
 @pytest.mark.parametrize(

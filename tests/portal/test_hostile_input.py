@@ -1,14 +1,19 @@
 """Input that no form sends: every route answers it, and none breaks."""
 
+import io
 import pkgutil
 from importlib import import_module
 from urllib.parse import urlencode
 
 import pytest
 from flask_wtf import FlaskForm
+from sqlalchemy import select
+from werkzeug.test import EnvironBuilder
 from wtforms import Field
 
 import portal.forms
+from core.db import tenant_session
+from core.models.datasets import DatasetVersion
 from core.tenancy import StaffRole
 from tests.test_routes import calls
 from tests.world import build_world
@@ -61,3 +66,27 @@ def test_no_route_breaks_on_hostile_values(portal, client, admin, staff, who):
 def test_a_path_with_a_character_that_no_text_has_is_not_found(portal, admin, staff):
     for path in ("/invites/a%00b", "/operator/plans/a%00b", "/static/a%00b", "/a%00b"):
         assert staff(StaffRole.ADMIN).client.get(path).status_code in (400, 404), path
+
+
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "../../../etc/passwd",
+        "C:\\Windows\\evil.csv",
+        "a" * 5000 + ".csv",
+        "a\r\nX: y.csv",
+        "\u202etxt.csv",
+        ".",
+        "\udcff.csv",
+    ],
+    ids=ascii,
+)
+def test_an_uploads_name_is_a_name_and_nothing_more(admin, filename):
+    file = (io.BytesIO(b"text,label\nWhere is it?,where\nGive it back,back\n"), "FILENAME")
+    environ = EnvironBuilder(method="POST", data={"file": file}).get_environ()
+    body = environ["wsgi.input"].read().replace(b"FILENAME", filename.encode(errors="surrogateescape"))
+    response = admin.client.post("/datasets/new", data=body, content_type=environ["CONTENT_TYPE"])
+    assert response.status_code in (303, 400, 422)
+    with tenant_session(admin.scope) as session:
+        for version in session.scalars(select(DatasetVersion)):
+            assert str(version.id) in version.upload_blob

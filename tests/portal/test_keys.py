@@ -52,6 +52,20 @@ def test_two_active_keys_cannot_have_one_name(admin):
     create(admin)
 
 
+def test_a_tenant_has_so_many_active_keys_and_no_more(admin):
+    with tenant_session(admin.scope) as session:
+        keys = [
+            api_keys.create(session, admin.scope, f"Key {number}")[0]
+            for number in range(api_keys.MAXIMUM_ACTIVE)
+        ]
+        session.commit()
+    refused = admin.client.post("/keys", data={"name": "One more"})
+    assert refused.status_code == 422
+    assert "Revoke one that nothing uses" in refused.get_data(as_text=True)
+    admin.client.post(f"/keys/{keys[0].id}/revoke")
+    assert admin.client.post("/keys", data={"name": "One more"}).status_code == 201
+
+
 def test_a_revoked_key_is_listed_apart(admin):
     plain = create(admin)
     with tenant_session(admin.scope) as session:

@@ -1,0 +1,56 @@
+"""The operator's commands: JSON for scripts, and a plain error where something is wrong."""
+
+import json
+
+import pytest
+
+from core import api_keys
+from core.db import operator_session
+from tests.people import PASSWORD
+
+
+@pytest.fixture
+def run(portal):
+    """`run(*arguments)`: the command's result; its JSON is in `json.loads(result.output)`."""
+
+    def run(*arguments, **options):
+        return portal.test_cli_runner().invoke(args=arguments, **options)
+
+    return run
+
+
+def test_a_tenant_and_its_key_from_the_command_line(run, client):
+    tenant = json.loads(run("tenant", "create", "Acme", "--email", "ada@example.com").output)
+    answer = client.post("/login", data={"email": tenant["email"], "password": tenant["password"]})
+    assert answer.status_code == 303
+
+    key = json.loads(run("key", "create", tenant["tenant_id"], "--name", "Help desk").output)
+    with operator_session("test") as session:
+        verified = api_keys.verify(session, key["key"])
+    assert str(verified.scope.tenant_id) == tenant["tenant_id"]
+
+
+def test_a_password_may_come_by_the_environment(run, client):
+    result = run(
+        "staff", "create", "Joan", "--email", "joan@operator.example", env={"ADAPTARY_PASSWORD": PASSWORD}
+    )
+    assert result.exit_code == 0
+    answer = client.post("/login", data={"email": "joan@operator.example", "password": PASSWORD})
+    assert answer.location == "/operator/tenants"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("tenant", "create", "Acme", "--email", "nobody"), "Enter an e-mail address"),
+        (("tenant", "create", "Acme", "--email", "a@example.com", "--password", "short"), "Use 10 to 200"),
+        (("key", "create", "00000000-0000-0000-0000-000000000000", "--name", "x"), "There is no tenant"),
+        (("key", "create", "nonsense", "--name", "x"), "not a valid UUID"),
+        (("staff", "create", "Joan", "--email", "joan@example.com", "--role", "queen"), "queen"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line(run, arguments, message):
+    result = run(*arguments)
+    assert result.exit_code != 0
+    assert message in result.output
+    assert "Traceback" not in result.output
