@@ -4,7 +4,7 @@ import base64
 import binascii
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -25,17 +25,20 @@ class Environment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What one process needs to know. Each field is the environment variable of the same name, upper-cased."""
+    """What one process needs to know. Each field is the environment variable of the same name, upper-cased.
+
+    Secrets, and addresses that hold passwords, are left out of its `repr`.
+    """
 
     environment: Environment
-    secret_key: str
-    api_key_pepper: str
-    master_key: bytes
-    pool_ticket_key: str
-    app_database_url: str
-    operator_database_url: str
-    redis_url: str
-    blob_url: str
+    secret_key: str = field(repr=False)
+    api_key_pepper: str = field(repr=False)
+    master_key: bytes = field(repr=False)
+    pool_ticket_key: str = field(repr=False)
+    app_database_url: str = field(repr=False)
+    operator_database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    blob_url: str = field(repr=False)
     pool_url: str
     portal_url: str
     api_url: str

@@ -3,7 +3,7 @@ master key."""
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.catalogue import DEFAULT_BASE_MODEL
 
@@ -24,7 +24,7 @@ class PoolSettings:
     adapters in memory.
     """
 
-    ticket_key: str
+    ticket_key: str = field(repr=False)
     host: str
     port: int
     base_models: tuple[str, ...]

@@ -71,3 +71,18 @@ def test_the_environment_wins_over_the_stack_file(tmp_path):
     settings = Settings.from_environment({**COMPLETE, "ADAPTARY_ENV": "test", "STATE_DIR": str(tmp_path)})
     assert settings.redis_url == "redis://redis/0"
     assert read_env_file(tmp_path / "stack.env") == {"REDIS_URL": "redis://file/0"}
+
+
+def test_what_is_printed_of_the_settings_holds_no_secret():
+    shown = repr(Settings.from_environment({**COMPLETE, "REDIS_URL": "redis://:hunter2@redis/0"}))
+    for secret in (
+        "s" * 32,
+        "p" * 32,
+        "k" * 32,
+        "t" * 32,
+        "adaptary_app:x",
+        "adaptary_operator:x",
+        "hunter2",
+    ):
+        assert secret not in shown
+    assert "production" in shown
