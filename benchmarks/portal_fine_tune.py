@@ -45,6 +45,7 @@ def run() -> None:
             file=file,
             dataset="TREC",
             model="trec",
+            plan=None,
             app="bench",
             requests=(),
         )

@@ -65,6 +65,16 @@ _CATALOGUE = (
         training_included=500_000,
     ),
     _CataloguePlan(
+        "pay-as-you-go",
+        "Pay as you go",
+        "No monthly fee and nothing included: every token has its price.",
+        monthly_fee=0,
+        prediction="40",
+        prediction_included=0,
+        training="400",
+        training_included=0,
+    ),
+    _CataloguePlan(
         "starter",
         "Starter",
         "One team with a few models in production.",

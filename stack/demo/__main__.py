@@ -28,12 +28,13 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     memory = Memory.load(Path(os.environ["STATE_DIR"]))
     try:
-        for story in STORIES:
-            _tell(story, memory)
-        heading("Adaptary's finance")
-        with Browser(os.environ["PORTAL_URL"]) as browser:
-            accounts.enter_as_staff(browser, memory)
-            finance.invoice_and_collect(browser)
+        with Browser(os.environ["PORTAL_URL"]) as staff:
+            heading("Adaptary, the operator")
+            accounts.enter_as_staff(staff, memory)
+            for story in STORIES:
+                _tell(story, memory, staff)
+            heading("Adaptary's finance")
+            finance.invoice_and_collect(staff)
     except DemoFailed as failure:
         print(f"\nThe demo stopped: {failure}", file=sys.stderr)
         return 1
@@ -46,11 +47,13 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _tell(story: Story, memory: Memory) -> None:
-    """One tenant's way, from signing up to what its app has used."""
+def _tell(story: Story, memory: Memory, staff: Browser) -> None:
+    """One tenant's way, from signing up to what its app has used; `staff` puts it on its plan."""
     heading(story.company)
     with Browser(os.environ["PORTAL_URL"]) as browser:
-        accounts.enter(browser, story, memory)
+        is_new = accounts.enter(browser, story, memory)
+        if is_new and story.plan is not None:
+            finance.put_on_plan(staff, story.company, story.plan)
         if has_live_model(browser, story):
             say(f"Its model “{story.model}” is there already, from an earlier run.")
         else:

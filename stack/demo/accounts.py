@@ -10,15 +10,15 @@ from stack.demo.memory import Login, Memory
 from stack.demo.stories import STAFF_EMAIL, Story
 
 
-def enter(browser: Browser, story: Story, memory: Memory) -> None:
-    """Sign the story's person up, or in where an earlier run signed them up."""
+def enter(browser: Browser, story: Story, memory: Memory) -> bool:
+    """Sign the story's person up, or in where an earlier run signed them up; returns whether they are new."""
     is_new = story.email not in memory.logins
     login = memory.login(story.email)
     if not is_new:
         with step(f"{story.person} signs in") as signing_in:
             sign_in(browser, login)
             signing_in.note = f"{login.email}, from an earlier run"
-        return
+        return False
     with step(f"{story.person} signs up {story.company}") as signing_up:
         page = browser.open("/signup")
         answer = browser.submit(
@@ -34,6 +34,7 @@ def enter(browser: Browser, story: Story, memory: Memory) -> None:
             raise DemoFailed(f"Signing up {login.email} ended at {answer.path}. {answer.complaint()}")
         memory.save()
         signing_up.note = login.email
+    return True
 
 
 def enter_as_staff(browser: Browser, memory: Memory) -> None:

@@ -112,7 +112,9 @@ class Page:
     def complaint(self) -> str:
         """What the page says went wrong: its alerts and the errors beside its fields."""
         marked = [element for element in self.root if element.attributes.get("role") == "alert"]
-        marked += [element for element in self.root if "field-error" in element.attributes.get("class", "").split()]
+        marked += [
+            element for element in self.root if "field-error" in element.attributes.get("class", "").split()
+        ]
         heading = self.root.find("h1")
         said = [element.text for element in marked if element.text]
         return " ".join(said) or (f"It is headed: {heading.text}" if heading else "")

@@ -10,6 +10,13 @@ from stack.demo.stories import STORIES
 _FOLDER = "demo"
 
 
+def put_on_plan(staff: Browser, company: str, plan: str) -> None:
+    """Have the operator's staff put a tenant on a plan, from now on."""
+    with step(f"Adaptary's staff puts {company} on the plan “{plan}”"):
+        page = staff.open(staff.open("/operator/tenants").link_to(company))
+        staff.submit(page, page.form(action="/plan"), plan=plan, start="now")
+
+
 def show_usage(browser: Browser) -> None:
     """Print the month's running cost, as the tenant's page shows it."""
     with step("Looks at the month's usage"):

@@ -11,7 +11,7 @@ STAFF_EMAIL = "finance@adaptary.example"
 
 @dataclass(frozen=True)
 class Story:
-    """One tenant. Its app sends `requests`, each a list of texts, to `model`, which learns from `file`."""
+    """One tenant. Its app sends `requests`, each a list of texts, to `model`, which learns from `file`, and is billed by `plan`, or by the one that tenants begin with."""
 
     company: str
     person: str
@@ -19,6 +19,7 @@ class Story:
     file: Path
     dataset: str
     model: str
+    plan: str | None
     app: str
     requests: Sequence[Sequence[str]]
 
@@ -31,6 +32,7 @@ STORIES = (
         file=EXAMPLES / "support_messages.csv",
         dataset="Support messages",
         model="support",
+        plan="pay-as-you-go",
         app="Help desk",
         requests=(
             ("Where is my parcel? It was due on Monday.",),
@@ -49,6 +51,7 @@ STORIES = (
         file=EXAMPLES / "guest_reviews.csv",
         dataset="Guest reviews",
         model="reviews",
+        plan=None,
         app="Review board",
         requests=(
             ("The bed was hard and the shower dripped all night.",),
