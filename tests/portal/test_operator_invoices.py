@@ -109,7 +109,7 @@ def test_the_running_month_can_be_invoiced_now(finance, admin):
     assert close(finance, RUNNING, early=True).status_code == 303
     (made,) = all_invoices()
     assert made.total_cents == 40
-    assert "Nothing to invoice" in page(finance, f"{PATH}/month?month={RUNNING}")
+    assert "It is invoiced up to now" in page(finance, f"{PATH}/month?month={RUNNING}")
 
 
 def test_a_month_that_is_none_or_has_not_begun_is_not_found(finance):
