@@ -49,7 +49,10 @@ def _review(browser: Browser, story: Story, version: Page) -> Page:
 
 def _estimate(review: Page) -> list[str]:
     """What the fine-tune will take, as “time about 40 s”; nothing while that is being measured."""
-    facts = review.element(id="estimate").find("dl")
+    estimate = review.element(id="estimate")
+    if (alert := estimate.find("div", class_="alert")) is not None:
+        return [alert.text]
+    facts = estimate.find("dl")
     if facts is None:
         return []
     names, values = facts.find_all("dt"), facts.find_all("dd")
