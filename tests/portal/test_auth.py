@@ -74,6 +74,17 @@ def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(admin, port
     assert pages[0] == pages[1]
 
 
+def test_guessing_at_an_address_is_stopped_however_it_is_spelt(admin, other_admin, client):
+    def sign_in(email: str, password: str) -> int:
+        return client.post("/login", data={"email": email, "password": password}).status_code
+
+    for number in range(9):  # the sign-in of the fixture was the first
+        spelling = admin.email.upper() if number % 2 else f" {admin.email} "
+        assert sign_in(spelling, f"guess {number}") == 422
+    assert sign_in(admin.email, PASSWORD) == 429
+    assert sign_in(other_admin.email, PASSWORD) == 303
+
+
 def test_log_out_ends_the_session(admin):
     assert admin.client.post("/logout").status_code == 303
     assert admin.client.get("/").status_code == 303
