@@ -1,5 +1,6 @@
 """Logs: one JSON line an event, which quotes nobody."""
 
+import io
 import json
 from typing import Any
 
@@ -11,26 +12,33 @@ from core.log import configure_logging
 TEXT = "My name is Ada Lovelace"
 
 
-@pytest.fixture(autouse=True)
-def configured(capsys):
+@pytest.fixture
+def written(monkeypatch):
+    """What the process web writes to its log."""
     before, bound = structlog.get_config(), structlog.contextvars.get_contextvars()
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
     configure_logging("web")
-    yield
+    yield stream
     structlog.configure(**before)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**bound)
 
 
 @pytest.fixture
-def log(configured, capsys):
+def log(written):
     """`log(error)`: the line that an error leaves in the log."""
 
     def log(error: BaseException) -> dict[str, Any]:
         structlog.get_logger().error("it_broke", tenant_id="t-1", exc_info=error)
-        (line,) = capsys.readouterr().err.splitlines()
-        return dict(json.loads(line))
+        return line_of(written)
 
     return log
+
+
+def line_of(written: io.StringIO) -> dict[str, Any]:
+    (line,) = written.getvalue().splitlines()
+    return dict(json.loads(line))
 
 
 def raised(error: BaseException, cause: BaseException | None = None) -> BaseException:
@@ -63,7 +71,6 @@ def test_what_led_to_an_error_is_told_before_it(log):
     assert told.index("first") < told.index("second")
 
 
-def test_a_value_cannot_begin_a_line_of_its_own(capsys):
+def test_a_value_cannot_begin_a_line_of_its_own(written):
     structlog.get_logger().error("refused", client_request_id='a\n{"event": "forged"}')
-    (line,) = capsys.readouterr().err.splitlines()
-    assert json.loads(line)["event"] == "refused"
+    assert line_of(written)["event"] == "refused"
