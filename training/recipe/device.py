@@ -1,0 +1,40 @@
+"""What a fine-tune computes on, and that it computes the same every time."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+
+
+def choose_device() -> torch.device:
+    """A GPU where there is one. Only the process that trains may call this: a GPU does not survive a fork."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def mixed_precision(device: torch.device) -> AbstractContextManager[object]:
+    """bfloat16 where the device computes it natively; on a CPU it is emulated, and slower than float32."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return nullcontext()
+
+
+@contextmanager
+def reproducible(seed: int) -> Iterator[None]:
+    """Within, the same computation on the same machine gives the same numbers. Puts torch's settings back."""
+    threads = torch.get_num_threads()
+    deterministic, warn_only = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS needs it to be deterministic
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # A sum's rounding depends on how many threads share it.
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+            torch.set_num_threads(threads)

@@ -1,0 +1,143 @@
+"""The base encoder (transformers' BERT) and the classifier on it, in two parts: layers that stay frozen, layers
+that are trained."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import Tensor, nn
+from transformers import BertModel
+from transformers.utils import logging as transformers_logging
+
+from core.catalogue import BaseModel
+from core.models.fine_tune_jobs import Method
+from training.recipe.settings import FineTuneSettings
+
+LORA_LAYERS = 4
+"""How many layers LoRA changes, counted from the top; docs/fine-tuning.md has what others gave."""
+
+# Anchored at the layer: "output.dense" must not mean "attention.output.dense" too.
+_LINEAR_MAPS = (
+    r"(attention\.self\.query|attention\.self\.key|attention\.self\.value|attention\.output\.dense"
+    r"|intermediate\.dense|output\.dense)"
+)
+
+
+class Encoder:
+    """A BERT model whose layers can be run from one to another. Rows are padded; `mask` says what is not padding."""
+
+    def __init__(self, model: BertModel) -> None:
+        self.model = model
+        self.layers = len(model.encoder.layer)
+        self.hidden_size: int = model.config.hidden_size
+
+    @classmethod
+    def load(cls, base: BaseModel, device: torch.device) -> "Encoder":
+        """The base, frozen, after checking its weights' digest, without dropout. Raises BaseModelUnavailable."""
+        folder = base.verify()
+        with _quiet():
+            model = BertModel.from_pretrained(
+                str(folder),
+                add_pooling_layer=False,
+                attn_implementation="sdpa",
+                dtype=torch.float32,
+                hidden_dropout_prob=0.0,
+                attention_probs_dropout_prob=0.0,
+                local_files_only=True,
+            )
+        return cls(model.requires_grad_(False).eval().to(device))
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """What the first layer reads, [rows, longest, hidden], of `ids` [rows, longest]."""
+        hidden: Tensor = self.model.embeddings(input_ids=ids)
+        return hidden
+
+    def run(self, hidden: Tensor, mask: Tensor, first: int, last: int) -> Tensor:
+        """`hidden` after layers first to last (exclusive)."""
+        attention_mask = None if bool(mask.all()) else mask[:, None, None, :]
+        for layer in self.model.encoder.layer[first:last]:
+            hidden = layer(hidden, attention_mask)
+        return hidden
+
+
+class Classifier(nn.Module):
+    """The trained layers over what the frozen ones made, mean pooling, and a linear head."""
+
+    def __init__(self, encoder: Encoder, first_trained: int, head_weight: Tensor, head_bias: Tensor) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.first_trained = first_trained
+        self.model = encoder.model
+        self.head = nn.Linear(head_weight.shape[1], head_weight.shape[0])
+        with torch.no_grad():
+            self.head.weight.copy_(head_weight)
+            self.head.bias.copy_(head_bias)
+        self.to(next(self.model.parameters()).device)
+
+    @classmethod
+    def prepare(
+        cls, encoder: Encoder, settings: FineTuneSettings, head_weight: Tensor, head_bias: Tensor
+    ) -> "Classifier":
+        """Make `encoder`, which is altered, trainable in the settings' way."""
+        first = first_trained_layer(settings.method, encoder.layers)
+        if settings.method is Method.LORA:
+            layers = "|".join(str(layer) for layer in range(first, encoder.layers))
+            config = LoraConfig(
+                r=settings.rank,
+                lora_alpha=alpha(settings.rank),
+                target_modules=rf"encoder\.layer\.({layers})\.{_LINEAR_MAPS}",
+            )
+            get_peft_model(encoder.model, config)
+        else:
+            encoder.model.encoder.requires_grad_(True)
+        return cls(encoder, first, head_weight, head_bias)
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Logits [rows, labels] of what the frozen layers made, [rows, longest, hidden]."""
+        hidden = self.encoder.run(hidden, mask, self.first_trained, self.encoder.layers)
+        logits: Tensor = self.head(mean_pooled(hidden, mask))
+        return logits
+
+    def logits(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Logits [rows, labels] of token ids [rows, longest]."""
+        hidden = self.encoder.run(self.encoder.embed(ids), mask, 0, self.first_trained)
+        logits: Tensor = self(hidden, mask)
+        return logits
+
+    def trained(self) -> dict[str, nn.Parameter]:
+        """The parameters that training changes, by the names that the adapter's file gives them."""
+        found = {"head.weight": self.head.weight, "head.bias": self.head.bias}
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad:
+                found[name.replace(".default", "") if "lora_" in name else f"base.{name}"] = parameter
+        return found
+
+
+def first_trained_layer(method: Method, layers: int) -> int:
+    """The lowest layer that training changes; those below are frozen, as are the embeddings always."""
+    return max(0, layers - LORA_LAYERS) if method is Method.LORA else 0
+
+
+def alpha(rank: int) -> int:
+    """LoRA's scale times its rank. In proportion to the rank, so that a learning rate suits every rank."""
+    return 2 * rank
+
+
+def mean_pooled(hidden: Tensor, mask: Tensor) -> Tensor:
+    """The mean of each row's tokens, [rows, hidden]."""
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(1) / weights.sum(1)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' report on the pooling layer that is not loaded."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity(logging.ERROR)
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)

@@ -1,0 +1,31 @@
+"""When checkpoints are written."""
+
+import time
+from collections.abc import Callable
+
+from training.recipe.checkpoint import Checkpoint
+from training.recipe.monitor import Monitor
+
+_SECONDS = 30.0
+# So that a full fine-tune's checkpoints, which are large, take a small part of the time.
+_SHARE = 20
+
+
+class Saver:
+    """Hands checkpoints to the monitor: about every half minute, and whenever one is wanted."""
+
+    def __init__(
+        self, monitor: Monitor, fingerprint: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._monitor = monitor
+        self.fingerprint = fingerprint
+        self._clock = clock
+        self._next = clock() + _SECONDS
+
+    def save(self, make: Callable[[], Checkpoint], *, wanted: bool) -> None:
+        """Save what `make` makes, if it is `wanted` or time for it."""
+        started = self._clock()
+        if wanted or started >= self._next:
+            self._monitor.save_checkpoint(make().encode(self.fingerprint))
+            ended = self._clock()
+            self._next = ended + max(_SECONDS, (ended - started) * _SHARE)
