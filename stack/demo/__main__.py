@@ -59,7 +59,10 @@ def _tell(story: Story, memory: Memory, staff: Browser) -> None:
         else:
             fine_tune(browser, story, prepare_dataset(browser, story))
         key = apps.get_key(browser, story, memory)
-        apps.call_model(os.environ["API_URL"], key, story)
+        if has_live_model(browser, story):
+            apps.call_model(os.environ["API_URL"], key, story)
+        else:
+            say("Its app waits: no version of the model is good enough to be promoted.")
         finance.show_usage(browser)
 
 

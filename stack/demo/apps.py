@@ -9,8 +9,6 @@ from stack.demo.console import step, table
 from stack.demo.memory import Memory
 from stack.demo.stories import Story
 
-_LONGEST_TEXT = 60
-
 
 def get_key(browser: Browser, story: Story, memory: Memory) -> str:
     """The app's API key: the one that an earlier run noted, or a new one, which the portal shows once."""
@@ -32,9 +30,7 @@ def call_model(api_url: str, key: str, story: Story) -> None:
         for texts in story.requests:
             body = _classify(api_url, key, story.model, texts)
             for text, result in zip(texts, body["results"], strict=True):
-                answers.append(
-                    [_shortened(text), result["label"], f"{result['score']:.3f}", str(result["tokens"])]
-                )
+                answers.append([text, result["label"], f"{result['score']:.3f}", str(result["tokens"])])
         calling.note = f"{len(story.requests)} requests, the last one is {body['request_id']}"
     table(answers)
 
@@ -50,7 +46,3 @@ def _classify(api_url: str, key: str, model: str, texts: Any) -> Any:
     if response.status_code != httpx.codes.OK:
         raise DemoFailed(f"The API answered {response.status_code}: {response.text}")
     return response.json()
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 _BAR = 24
 _QUIET_SECONDS = 10.0
 _INDENT = "    "
+_WIDEST = 60
 
 
 def heading(text: str) -> None:
@@ -23,7 +24,7 @@ def say(text: str) -> None:
 
 def table(rows: Sequence[Sequence[str]], *, limit: int | None = None) -> None:
     """Rows in columns, the first row as the head; numbers to the right. `limit` is the most rows to show."""
-    shown = list(rows if limit is None else rows[: limit + 1])
+    shown = [[_cut(cell) for cell in row] for row in (rows if limit is None else rows[: limit + 1])]
     widths = [max(len(row[column]) for row in shown) for column in range(len(shown[0]))]
     right = [all(_is_figure(row[column]) for row in shown[1:]) for column in range(len(widths))]
     for number, row in enumerate(shown):
@@ -36,6 +37,10 @@ def table(rows: Sequence[Sequence[str]], *, limit: int | None = None) -> None:
             say("  ".join("─" * width for width in widths))
     if len(shown) < len(rows):
         say(f"… and {len(rows) - len(shown)} more")
+
+
+def _cut(cell: str) -> str:
+    return cell if len(cell) <= _WIDEST else cell[: _WIDEST - 1] + "…"
 
 
 def _is_figure(cell: str) -> bool:

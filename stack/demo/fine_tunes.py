@@ -18,7 +18,7 @@ def has_live_model(browser: Browser, story: Story) -> bool:
 
 
 def fine_tune(browser: Browser, story: Story, version: Page) -> None:
-    """Fine-tune the story's model on a dataset version, and print its evaluation."""
+    """Fine-tune the story's model on a dataset version, and print what became of it and its evaluation."""
     review = _review(browser, story, version)
     with step("Launches the fine-tune, which a worker takes") as running:
         page = browser.submit(review, review.form(having="csrf_token", action="/fine-tunes"))
@@ -26,6 +26,7 @@ def fine_tune(browser: Browser, story: Story, version: Page) -> None:
         if page.status_word != "succeeded":
             raise DemoFailed(f"The fine-tune ended {page.status_word}. {page.complaint()}")
         running.note = "succeeded"
+    say(page.element("div", class_="alert").text)
     for label, value in page.tiles():
         say(f"{label}: {value}")
     if per_class := page.find_table("Test results by label"):
