@@ -21,20 +21,20 @@ def mixed_precision(device: torch.device) -> AbstractContextManager[object]:
 
 @contextmanager
 def reproducible(seed: int) -> Iterator[None]:
-    """Within, the same computation on the same machine gives the same numbers. Puts torch's settings back."""
-    threads = torch.get_num_threads()
+    """Within, the same computation gives the same numbers, on the same machine with as many threads.
+
+    The number of threads is torch's own, by the machine or OMP_NUM_THREADS: how many share a sum changes its rounding.
+    Puts torch's settings back at the end.
+    """
     deterministic, warn_only = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS needs it to be deterministic
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # A sum's rounding depends on how many threads share it.
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         try:
             yield
         finally:
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
-            torch.set_num_threads(threads)

@@ -106,9 +106,9 @@ class Classifier(nn.Module):
         logits: Tensor = self(hidden, mask)
         return logits
 
-    def trained(self) -> dict[str, nn.Parameter]:
+    def trained(self) -> dict[str, Tensor]:
         """The parameters that training changes, by the names that the adapter's file gives them."""
-        found = {"head.weight": self.head.weight, "head.bias": self.head.bias}
+        found: dict[str, Tensor] = {"head.weight": self.head.weight, "head.bias": self.head.bias}
         for name, parameter in self.model.named_parameters():
             if parameter.requires_grad:
                 found[name.replace(".default", "") if "lora_" in name else f"base.{name}"] = parameter
