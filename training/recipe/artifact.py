@@ -34,7 +34,14 @@ def adapter_file(
     }
     if settings.method is Method.LORA:
         metadata |= {"rank": str(settings.rank), "alpha": str(alpha(settings.rank))}
-    return save(
-        {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()},
-        metadata=metadata,
-    )
+    stored = {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
+    return _with_sorted_header(save(stored, metadata=metadata))
+
+
+def _with_sorted_header(data: bytes) -> bytes:
+    """The file with the names in its header in order. safetensors writes them in another one every time, and a file
+    that is made again should have the digest that it had."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:end]), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    padded = header.encode().ljust(end - 8)
+    return len(padded).to_bytes(8, "little") + padded + data[end:]

@@ -67,7 +67,8 @@ class Costs:
 
     @property
     def validations(self) -> int:
-        return 1 + self.schedule.epochs * self.schedule.epoch_validations
+        """Before training, during it, and once more to set the confidence right."""
+        return 2 + self.schedule.epochs * self.schedule.epoch_validations
 
     def plan(self, progress: Progress) -> None:
         """Tell `progress` of everything that is to be done after the texts are tokens."""

@@ -26,9 +26,9 @@ _SECONDS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """How long a fine-tune would take at most, and how many tokens training would read.
+    """How long a fine-tune would take, and how many tokens training would read.
 
-    Early stopping may make both less. Of a large data set the tokens of a random sample are counted.
+    Of a large data set the tokens of a random sample are counted.
     """
 
     seconds: float

@@ -126,6 +126,7 @@ def _minimise(
     optimizer = torch.optim.LBFGS(
         parameters,
         max_iter=_MAX_STEPS,
+        history_size=10,
         tolerance_grad=_TOLERANCE,
         tolerance_change=1e-7,
         line_search_fn="strong_wolfe",

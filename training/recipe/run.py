@@ -39,7 +39,7 @@ __all__ = ["Measurement", "Result", "fine_tune", "measure"]
 class Result:
     """What a fine-tune made: the adapter's file, and what is known of it.
 
-    training_tokens: the training split's tokens times the epochs that training began.
+    training_tokens: the training split's tokens times the epochs.
     """
 
     adapter_file: bytes
@@ -134,7 +134,7 @@ class _FineTune:
             evaluation=evaluation,
             promotable=evaluation["promotion"]["promotable"],
             rank=self._settings.rank if self._settings.method is Method.LORA else None,
-            training_tokens=splits.train.tokens * trainer.epochs,
+            training_tokens=splits.train.tokens * self._schedule.epochs,
         )
 
     def _resume(self, data: bytes | None) -> Checkpoint | None:
@@ -223,9 +223,9 @@ class _FineTune:
             )
 
         trainer.run(save)
+        trainer.use_best()
         self._progress.finish(Stage.TRAINING)
         self._progress.finish(Stage.VALIDATION)
-        trainer.use_best()
 
     def _evaluate(
         self, frozen: Encoder, probe: Probe, classifier: Classifier, test: TokenizedSplit

@@ -10,9 +10,6 @@ BATCH_ROWS = 32
 LABEL_SMOOTHING = 0.1
 WEIGHT_DECAY = 0.01
 MAX_GRADIENT_NORM = 1.0
-PATIENCE_EPOCHS = 3
-"""After so many epochs without a lower validation loss training stops."""
-
 LEARNING_RATES = {Method.LORA: 2e-3, Method.FULL: 5e-5}
 HEAD_FACTORS = {Method.LORA: 0.5, Method.FULL: 10.0}
 """The head's learning rate over the encoder's: it starts from the probe, which is good, and has few weights."""

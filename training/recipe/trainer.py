@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.recipe.batches import by_length, cut, epoch_batches
+from training.recipe.calibration import MIN_CALIBRATION_ROWS, find_temperature
 from training.recipe.checkpoint import Checkpoint, under
 from training.recipe.device import mixed_precision
 from training.recipe.encoder import Classifier
@@ -21,7 +22,6 @@ from training.recipe.schedule import (
     BATCH_ROWS,
     LABEL_SMOOTHING,
     MAX_GRADIENT_NORM,
-    PATIENCE_EPOCHS,
     WEIGHT_DECAY,
     Schedule,
 )
@@ -42,10 +42,11 @@ class Validated:
 
 
 class Trainer:
-    """Trains a classifier, and keeps the weights that had the lowest validation loss.
+    """Trains a classifier, and keeps the weights that had the best macro F1 on the validation split.
 
-    The loss rather than a share of right answers, because that moves by whole rows: on a small validation split it
-    would pick an epoch by chance. Without a validation split the last weights are kept.
+    Of equals the later ones, since the learning rate has fallen further. The loss would choose too early: it counts
+    how sure the model is, which smoothed labels push down. For the same reason nothing stops training early: the last
+    epochs are the best as a rule. Without a validation split the last weights are kept.
     """
 
     def __init__(
@@ -69,7 +70,6 @@ class Trainer:
         self._seed = seed
         self._monitor = monitor
         self._progress = progress
-        self._stopped = False
         self._loss_sum = 0.0
         self._loss_rows = 0
         self._batches: tuple[int, list[Indexes]] = (-1, [])
@@ -84,12 +84,7 @@ class Trainer:
 
     @property
     def is_finished(self) -> bool:
-        return self._stopped or self.step >= self._schedule.steps
-
-    @property
-    def epochs(self) -> int:
-        """Epochs begun so far."""
-        return math.ceil(self.step / self._schedule.epoch_steps)
+        return self.step >= self._schedule.steps
 
     def run(self, checkpoint: Callable[[bool], None]) -> None:
         """Train to the end. `checkpoint` is called after every step; with True where an epoch ends.
@@ -103,15 +98,20 @@ class Trainer:
             ends_epoch = self.step % self._schedule.epoch_steps == 0
             if self._schedule.is_validated(self.step):
                 self._keep_if_best(self._validate())
-            if ends_epoch:
-                self._stop_if_idle()
             checkpoint(ends_epoch)
 
+    @torch.no_grad()
     def use_best(self) -> None:
-        """Put the best weights into the classifier."""
-        with torch.no_grad():
-            for name, weights in self._best_weights.items():
-                self._parameters[name].copy_(weights)
+        """Put the best weights into the classifier, its confidence set right by the validation split.
+
+        Dividing the logits by a temperature (Guo et al. 2017) changes no answer; the head takes it up.
+        """
+        for name, weights in self._best_weights.items():
+            self._parameters[name].copy_(weights)
+        if self._validation is not None and len(self._validation.split) >= MIN_CALIBRATION_ROWS:
+            temperature = find_temperature(self._predict(self._validation), self._validation.split.labels)
+            for name in ("head.weight", "head.bias"):
+                self._parameters[name].div_(temperature)
 
     def state(self) -> Checkpoint:
         """Everything that `restore` needs."""
@@ -123,7 +123,6 @@ class Trainer:
             tensors["random_cuda"] = torch.cuda.get_rng_state()
         training = {
             "step": self.step,
-            "stopped": self._stopped,
             "best": asdict(self.best) if self.best else None,
             "loss_sum": self._loss_sum,
             "loss_rows": self._loss_rows,
@@ -146,7 +145,7 @@ class Trainer:
         if torch.cuda.is_available() and "random_cuda" in checkpoint.tensors:
             torch.cuda.set_rng_state(checkpoint.tensors["random_cuda"])
         values = checkpoint.values["training"]
-        self.step, self._stopped = values["step"], values["stopped"]
+        self.step = values["step"]
         self.best = Validated(**values["best"]) if values["best"] else None
         self._loss_sum, self._loss_rows = values["loss_sum"], values["loss_rows"]
         share = self.step / self._schedule.epoch_steps
@@ -225,22 +224,14 @@ class Trainer:
 
     def _keep_if_best(self, found: Validated | None) -> None:
         if found is not None:
-            if self.best is not None and found.loss >= self.best.loss:
+            if self.best is not None and found.macro_f1 < self.best.macro_f1:
                 return
             self.best = found
             self._monitor.log(
-                f"Step {found.step:,}: the best validation loss so far, {found.loss:.4f}; accuracy {found.accuracy:.1%}."
+                f"Step {found.step:,}: the best so far on the validation texts, macro F1 {found.macro_f1:.1%}, "
+                f"accuracy {found.accuracy:.1%}."
             )
         self._best_weights = {name: weights.detach().clone() for name, weights in self._parameters.items()}
-
-    def _stop_if_idle(self) -> None:
-        if self.best is not None and not self.is_finished:
-            idle = (self.step - self.best.step) / self._schedule.epoch_steps
-            if idle >= PATIENCE_EPOCHS:
-                self._stopped = True
-                self._monitor.log(
-                    f"The validation loss has not fallen for {PATIENCE_EPOCHS} epochs: training stops."
-                )
 
     def _epochs_of(self, step: int) -> float:
         return round(step / self._schedule.epoch_steps, 4)
