@@ -89,6 +89,7 @@ def measurements(shared_dir) -> dict[Policy, Measurement]:
     }
 
 
+@pytest.mark.xdist_group("privacy-measured")  # one worker measures for all
 @pytest.mark.parametrize(("policy", "kind", "recall", "precision"), CASES, ids=IDS)
 def test_no_less_is_found_and_no_more_than_the_documentation_says(
     measurements, policy, kind, recall, precision

@@ -89,6 +89,7 @@ def test_with_no_tenant_set_nothing_is_visible(two_tenants):
 
 
 def test_a_setting_of_one_session_does_not_reach_the_next(two_tenants):
+    app_engine().dispose()  # the pool then has one connection, and the second checkout gets the first one's
     with app_engine().connect() as connection:
         connection.execute(
             text("SELECT set_config('app.tenant_id', :id, false)"), {"id": str(two_tenants[0].id)}

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from core.clock import now
+from core.config import get_settings
 from core.db import operator_session, tenant_session
 from core.models.audit import AuditEvent, StaffEvent
 from core.models.fine_tune_jobs import FineTuneJob, JobStatus
@@ -11,7 +12,9 @@ from core.models.models import Adapter, Model
 from core.models.tenants import Tenant
 from core.models.usage import UsageFact, UsageKind, UsageSource
 from core.tenancy import StaffRole
+from inference.gateway.pool_client import PoolClient
 from portal.pool_state import describe
+from stack.ports import free_port
 from tests.world import build_world
 
 
@@ -113,7 +116,9 @@ def test_the_queue_keeps_itself_up_to_date(operator):
     assert 'hx-trigger="every 5s"' in part
 
 
-def test_a_pool_that_cannot_be_reached_is_shown_as_such(operator):
+def test_a_pool_that_cannot_be_reached_is_shown_as_such(operator, monkeypatch):
+    nowhere = PoolClient(f"http://127.0.0.1:{free_port()}", get_settings().pool_ticket_key)
+    monkeypatch.setattr("portal.views.operator.pool.pool_client", lambda: nowhere)
     assert "The pool cannot be reached" in page(operator, "/operator/pool")
 
 
