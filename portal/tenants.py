@@ -138,7 +138,7 @@ def reactivate(session: Session, actor: Actor, tenant: Tenant) -> None:
 def find_names(session: Session, tenant_ids: set[UUID]) -> dict[UUID, str]:
     """The names of those tenants that exist. `session` is an operator session."""
     rows = session.execute(select(Tenant.id, Tenant.name).where(Tenant.id.in_(tenant_ids)))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def _record(session: Session, actor: Actor, action: str, tenant: Tenant, detail: dict[str, str]) -> None:
