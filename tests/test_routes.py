@@ -49,11 +49,12 @@ def calls(app, arguments):
 
 def path_of(app, rule: Rule, arguments) -> str:
     values = {name: {**OTHER_ARGUMENTS, **arguments}[name] for name in rule.arguments}
-    return app.url_map.bind("localhost").build(rule.endpoint, values)
+    return str(app.url_map.bind("localhost").build(rule.endpoint, values))
 
 
 def access_of(app, rule: Rule) -> Access:
-    return app.view_functions[rule.endpoint].access
+    access: Access = app.view_functions[rule.endpoint].access
+    return access
 
 
 @pytest.fixture

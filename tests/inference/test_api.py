@@ -39,7 +39,7 @@ def error_of(response) -> dict[str, object]:
     assert body.keys() == {"error"}
     assert body["error"].keys() == {"type", "code", "message", "param", "request_id"}
     assert body["error"]["request_id"] == response.headers["X-Request-Id"]
-    return body["error"]
+    return dict(body["error"])
 
 
 def test_a_prediction_is_the_models_and_leaves_one_fact(caller: Caller, support: Reference) -> None:

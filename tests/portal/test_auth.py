@@ -76,7 +76,7 @@ def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(admin, port
 
 def test_guessing_at_an_address_is_stopped_however_it_is_spelt(admin, other_admin, client):
     def sign_in(email: str, password: str) -> int:
-        return client.post("/login", data={"email": email, "password": password}).status_code
+        return int(client.post("/login", data={"email": email, "password": password}).status_code)
 
     for number in range(9):  # the sign-in of the fixture was the first
         spelling = admin.email.upper() if number % 2 else f" {admin.email} "
