@@ -10,7 +10,7 @@ from training.recipe.batches import by_length, pad, token_mask
 from training.recipe.encoder import Encoder, mean_pooled
 from training.recipe.tokens import Indexes, TokenizedSplit
 
-TOKEN_BUDGET = 1024
+TOKEN_BUDGET = 512
 """Tokens of one forward pass: a fraction of a second on one core."""
 
 CACHE_BYTES = 1 << 30

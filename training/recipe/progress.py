@@ -78,8 +78,9 @@ class Progress:
         self._tell()
 
     def skip(self) -> None:
-        """The time since the last call belongs to no stage."""
+        """The time since the last call belongs to no stage; beats."""
         self._last = self._clock()
+        self._tell()
 
     def spent(self, stage: Stage) -> float:
         """Seconds that `stage` has taken so far."""

@@ -112,6 +112,7 @@ class _FineTune:
         self._monitor.phase(JobStatus.TRAINING, f"Training for {_count(self._schedule.epochs, 'epoch')}")
         encoder = Encoder.load(self._base, self._device)
         classifier = Classifier.prepare(encoder, self._settings, probe.weight, probe.bias)
+        self._progress.skip()
         trainer = Trainer(
             classifier,
             train,
@@ -238,10 +239,12 @@ class _FineTune:
             for indexes in by_length(test.lengths, TOKEN_BUDGET):
                 ids, mask = pad(test, indexes, self._device)
                 places = torch.from_numpy(indexes)
+                tokens = int(test.lengths[indexes].sum())
                 logits[places] = classifier.logits(ids, mask).cpu()
+                self._progress.advance(Stage.TEST, tokens)
                 hidden = frozen.run(frozen.embed(ids), mask, 0, frozen.layers)
                 probe_logits[places] = probe.logits(mean_pooled(hidden, mask).cpu())
-                self._progress.advance(Stage.TEST, 2 * int(test.lengths[indexes].sum()))
+                self._progress.advance(Stage.TEST, tokens)
         probabilities = torch.softmax(logits.double(), dim=1).numpy()
         confusion = confusion_matrix(test.labels, logits.argmax(1).numpy(), len(labels))
         baseline = confusion_matrix(test.labels, probe_logits.argmax(1).numpy(), len(labels))
