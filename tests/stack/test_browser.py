@@ -121,7 +121,9 @@ def make_key(page: Page) -> None:
 
 def ask_in_the_playground(page: Page) -> None:
     page.goto("/playground")
-    page.get_by_role("textbox", name="Text", exact=True).fill("Where is my parcel? Yours, Jane Roe, jane.roe@example.com")
+    page.get_by_role("textbox", name="Text", exact=True).fill(
+        "Where is my parcel? Yours, Jane Roe, jane.roe@example.com"
+    )
     page.get_by_role("button", name="Classify").click()
     answer = page.get_by_label("Answer")
     expect(answer).to_contain_text("support, version 1")
