@@ -15,7 +15,7 @@ from stack.demo import accounts, apps, finance
 from stack.demo.browser import Browser, DemoFailed
 from stack.demo.console import heading, say, table
 from stack.demo.datasets import prepare_dataset
-from stack.demo.fine_tunes import fine_tune, has_live_model
+from stack.demo.fine_tunes import find_model, fine_tune
 from stack.demo.memory import Memory
 from stack.demo.stories import STAFF_EMAIL, STORIES, Story
 
@@ -54,12 +54,13 @@ def _tell(story: Story, memory: Memory, staff: Browser) -> None:
         is_new = accounts.enter(browser, story, memory)
         if is_new and story.plan is not None:
             finance.put_on_plan(staff, story.company, story.plan)
-        if has_live_model(browser, story):
+        if find_model(browser, story) is not None:
             say(f"Its model “{story.model}” is there already, from an earlier run.")
         else:
             fine_tune(browser, story, prepare_dataset(browser, story))
         key = apps.get_key(browser, story, memory)
-        if has_live_model(browser, story):
+        model = find_model(browser, story)
+        if model is not None and model.status_word == "live":
             apps.call_model(os.environ["API_URL"], key, story)
         else:
             say("Its app waits: no version of the model is good enough to be promoted.")

@@ -11,10 +11,10 @@ _ESTIMATE_SECONDS = 120.0
 _RUNNING = frozenset({"queued", "preparing", "training", "evaluating"})
 
 
-def has_live_model(browser: Browser, story: Story) -> bool:
-    """Whether an earlier run has made the story's model, and a version of it answers."""
+def find_model(browser: Browser, story: Story) -> Page | None:
+    """The page of the story's model, where a fine-tune has made it; its status is “live” if a version answers."""
     path = browser.open("/models").link(prefix="/models/", text=story.model)
-    return path is not None and browser.open(path).status_word == "live"
+    return None if path is None else browser.open(path)
 
 
 def fine_tune(browser: Browser, story: Story, version: Page) -> None:
