@@ -13,7 +13,7 @@ from core.models.base import Base, StrEnumColumn, TenantOwned, tenant_foreign_ke
 
 
 class Method(StrEnum):
-    """How the base model is adapted: low-rank adapters beside it, or all of its weights."""
+    """How the base model is adapted: low-rank changes beside its layers, or the layers' own weights."""
 
     LORA = "lora"
     FULL = "full"

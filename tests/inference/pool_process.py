@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import httpx
 
+from core.waiting import wait_until
 from inference.tickets import Ticket, Use, sign
 
 ROOT = Path(__file__).parents[2]
@@ -24,14 +25,16 @@ def free_port() -> int:
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     """Return once `url` answers 200. Raises RuntimeError if the process ends or takes too long."""
-    give_up = time.monotonic() + _START_SECONDS
-    while time.monotonic() < give_up and process.poll() is None:
-        try:
-            if httpx.get(url, timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)
-    raise RuntimeError(f"{url} did not become ready; the process's exit status is {process.poll()}.")
+    wait_until(lambda: _answers(url) or process.poll() is not None, _START_SECONDS)
+    if not _answers(url):
+        raise RuntimeError(f"{url} did not become ready; the process's exit status is {process.poll()}.")
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 class PoolProcess:

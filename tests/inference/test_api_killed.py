@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from core.waiting import wait_until
 from tests.inference.adapter_files import Reference
 from tests.inference.conftest import Caller, publish
 from tests.inference.pool_process import ROOT, PoolProcess, free_port, wait_until_ready
@@ -90,10 +90,7 @@ class Load:
                 self.answered += 1
 
     def wait_for(self, acknowledged: int) -> None:
-        give_up = time.monotonic() + 60
-        while len(self.acknowledged) < acknowledged and time.monotonic() < give_up:
-            time.sleep(0.01)
-        assert len(self.acknowledged) >= acknowledged
+        assert wait_until(lambda: len(self.acknowledged) >= acknowledged, 60)
 
     def stop(self) -> None:
         self._done.set()
