@@ -32,6 +32,9 @@ log = structlog.get_logger(__name__)
 
 MEASURE = "training.tasks.measure_estimate"
 
+MOST_WAITING = 3
+"""As many of a tenant's estimates may wait or be measured; the queue is shared, and each takes a worker seconds."""
+
 _KEPT_SECONDS = 3600
 _ERROR_KEPT_SECONDS = 60
 _WAIT_SECONDS = 600
@@ -60,13 +63,17 @@ def request(
 ) -> None:
     """Have the fine-tune of `version` with `settings` estimated, unless it is or is being done.
 
+    Nothing happens while MOST_WAITING of the tenant's wait: whoever waits for this one asks again.
     Raises PermissionDenied, and JobError where nothing can be trained on that version.
     """
     scope.require(Permission.JOBS_WRITE)
     check_version(session, version)
-    key = _key(scope.tenant_id, version.id, settings)
-    if not redis().set(key, _REQUESTED, nx=True, ex=_WAIT_SECONDS):
+    key, waiting = _key(scope.tenant_id, version.id, settings), _waiting_key(scope.tenant_id)
+    redis().zremrangebyscore(waiting, 0, time.time() - _WAIT_SECONDS)
+    # Requests at the same moment may pass together: a few more do no harm.
+    if redis().zcard(waiting) >= MOST_WAITING or not redis().set(key, _REQUESTED, nx=True, ex=_WAIT_SECONDS):
         return
+    redis().zadd(waiting, {key: time.time()})
     enqueue(
         Queue.DATASETS,
         MEASURE,
@@ -88,8 +95,9 @@ def find(scope: TenantScope, version: DatasetVersion, settings: FineTuneSettings
 class Measuring:
     """A worker's hold on one estimate while it is measured."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, waiting_key: str) -> None:
         self._key = key
+        self._waiting_key = waiting_key
         self._beaten = time.monotonic()
 
     @classmethod
@@ -99,7 +107,7 @@ class Measuring:
         if redis().get(key) != _REQUESTED:
             return None
         redis().set(key, _MEASURING, ex=_SILENCE_SECONDS)
-        return cls(key)
+        return cls(key, _waiting_key(tenant_id))
 
     def beat(self) -> None:
         """Show that it is still being measured: without, another request starts it again after a minute."""
@@ -111,6 +119,7 @@ class Measuring:
         """Leave what was found for whoever asked; an error only briefly, as the next try may go better."""
         seconds = _ERROR_KEPT_SECONDS if estimate.error else _KEPT_SECONDS
         redis().set(self._key, json.dumps(asdict(estimate)), ex=seconds)
+        redis().zrem(self._waiting_key, self._key)
 
 
 def measure(
@@ -134,6 +143,10 @@ def measure(
         log.error("estimate_failed", version_id=str(version_id), error=type(error).__name__, trace=trace)
         return Estimate(0.0, 0, _OUR_FAULT)
     return Estimate(measured.seconds, measured.training_tokens)
+
+
+def _waiting_key(tenant_id: UUID) -> str:
+    return f"estimates-waiting:{tenant_id}"
 
 
 def _key(tenant_id: UUID, version_id: UUID, settings: FineTuneSettings) -> str:

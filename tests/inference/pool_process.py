@@ -1,7 +1,6 @@
 """A real pool in a process of its own, for tests that talk to it."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,15 +11,10 @@ import httpx
 
 from core.waiting import wait_until
 from inference.tickets import Ticket, Use, sign
+from stack.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 _START_SECONDS = 60
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:

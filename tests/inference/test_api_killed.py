@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from core.waiting import wait_until
+from stack.ports import free_port
 from tests.inference.adapter_files import Reference
 from tests.inference.conftest import Caller, publish
-from tests.inference.pool_process import ROOT, PoolProcess, free_port, wait_until_ready
+from tests.inference.pool_process import ROOT, PoolProcess, wait_until_ready
 
 THREADS = 8
 ACKNOWLEDGED_BEFORE_EACH_KILL = 60

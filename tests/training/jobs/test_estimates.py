@@ -12,7 +12,7 @@ from core.tenancy import ROLE_PERMISSIONS, PermissionDenied, Role
 from tests.training.jobs.recipes import fail_with
 from training import estimates
 from training.errors import JobError
-from training.estimates import MEASURE, Estimate, Measuring
+from training.estimates import MEASURE, MOST_WAITING, Estimate, Measuring
 from training.recipe.errors import RecipeError
 from training.recipe.settings import FineTuneSettings
 
@@ -126,3 +126,13 @@ def test_a_version_that_is_not_ready_is_refused(workshop):
     workshop.version.status = DatasetStatus.IMPORTING
     with pytest.raises(JobError, match="Choose one that is ready"):
         request(workshop)
+
+
+def test_a_tenant_has_few_estimates_waiting_and_gets_the_next_when_one_is_done(workshop):
+    wanted = [FineTuneSettings(epochs=epochs) for epochs in range(1, MOST_WAITING + 2)]
+    for settings in wanted:
+        request(workshop, settings)
+    assert len(rings()) == MOST_WAITING
+    work(workshop, measure, wanted[0])
+    request(workshop, wanted[-1])
+    assert len(rings()) == MOST_WAITING + 1
