@@ -32,8 +32,9 @@ def test_the_running_month_shows_its_cost_and_what_is_left_of_the_quota(admin):
     shown = page(admin)
     assert RUNNING.title in shown
     assert "$0.40" in shown
-    assert "1,100,000 of 100,000" in shown
-    assert "480,000 are left." in shown
+    assert "1,100,000" in shown
+    assert "100,000 are included; 1,000,000 are charged." in shown
+    assert "480,000 of 500,000 included ones are left." in shown
     assert "$2.00 per million" in shown
 
 
