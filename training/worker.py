@@ -15,6 +15,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from core.config import ConfigError
+from core.db import dispose_engines
 from core.lifetime import end_with_parent
 from core.log import configure_logging
 from core.queues import Queue, redis, rq_queue
@@ -39,6 +40,8 @@ class PromptWorker(Worker):
 
     def main_work_horse(self, job: Job, queue: RqQueue) -> None:
         end_with_parent(_PID)
+        # A connection that both processes spoke on would give each the other's answers.
+        dispose_engines()
         super().main_work_horse(job, queue)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
