@@ -5,7 +5,7 @@ from pathlib import Path
 from rq.serializers import JSONSerializer
 from sqlalchemy import text
 
-from core.db import operator_session
+from core.db import operator_engine, operator_session
 from core.queues import Queue, enqueue, redis, rq_queue
 from training.worker import PromptWorker
 
@@ -23,6 +23,7 @@ def write_backend_pid(file: str) -> None:
 
 
 def test_a_job_speaks_to_the_database_on_a_connection_of_its_own(services, tmp_path):
+    operator_engine().dispose()  # of what earlier tests left: this process then has one connection
     ours = backend_pid()
     file = tmp_path / "pid"
     enqueue(Queue.DATASETS, "tests.training.test_worker.write_backend_pid", str(file), timeout=60)
