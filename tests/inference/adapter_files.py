@@ -42,7 +42,10 @@ class Reference:
         self.peft: PeftModel | None = None
         if method == "lora":
             config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=_pattern(targets))
-            self.peft = get_peft_model(self.base, config).eval()
+            # PEFT draws lora_A from torch's own generator, which stands wherever earlier tests left it.
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                self.peft = get_peft_model(self.base, config).eval()
         with torch.no_grad():
             for name, parameter in self.base.named_parameters():
                 if "lora_" in name or (method == "full" and "LayerNorm" not in name):
