@@ -45,17 +45,15 @@ STORIES = (
         ),
     ),
     Story(
-        company="Hotel Meridian",
+        company="Brookside Living",
         person="Luis Prado",
-        email="luis@meridian.example",
-        file=EXAMPLES / "guest_reviews.csv",
-        dataset="Guest reviews",
-        model="reviews",
+        email="luis@brookside.example",
+        file=EXAMPLES
+        / "support_messages.csv",  # the same rows: what differs is whose they are, and the pseudonyms
+        dataset="Inbox",
+        model="inbox",
         plan=None,
-        app="Review board",
-        requests=(
-            ("The bed was hard and the shower dripped all night.",),
-            ("Five minutes to the beach on foot!",),
-        ),
+        app="Mail router",
+        requests=(("The drawer arrived scratched, I want a refund.",), ("Does the sofa come in green?",)),
     ),
 )
