@@ -1,10 +1,9 @@
 """What the clock calls: one short function per periodic task, each in a session of its own."""
 
-from training.scheduler import reconcile
-
 from billing.close import close_due
 from core.db import operator_session
 from training.data.datasets import requeue_lost
+from training.scheduler import reconcile
 
 
 def reconcile_jobs() -> None:
