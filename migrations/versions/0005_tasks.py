@@ -1,0 +1,8 @@
+"""Datasets and models for more tasks than one."""
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    pass

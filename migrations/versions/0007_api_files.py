@@ -1,0 +1,8 @@
+"""Files and batches that are sent over the API."""
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    pass
