@@ -10,7 +10,7 @@ from core.config import get_settings
 from core.log import configure_logging
 from inference.gateway import auth, errors, limits, request_id
 from inference.gateway.access import require_stated_access
-from inference.gateway.routes import bp
+from inference.gateway.routes import classify, health, models
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +32,8 @@ def create_api() -> Flask:
     app.before_request(_start_clock)
     for part in (request_id, errors, auth, limits):
         part.init_app(app)
-    app.register_blueprint(bp)
+    for routes in (classify, models, health):
+        app.register_blueprint(routes.bp)
     app.after_request(_finish)
     require_stated_access(app)
     return app
