@@ -54,8 +54,8 @@ css-check: $(VENV)/.installed-dev ## Check that static/css/app.css is what asset
 		cmp "$$built" static/css/app.css || { echo "static/css/app.css is out of date: run make css"; exit 1; }
 
 .PHONY: bench
-bench: $(VENV)/.installed-dev ## Run the benchmarks
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.installed-dev ## Compare with peers; QUICK=1 takes 5 minutes, ARGS=encoder runs one
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: clean
 clean: ## Delete .venv and caches; the data in .adaptary stays

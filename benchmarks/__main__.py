@@ -1,26 +1,43 @@
-"""`python -m benchmarks [NAME …]`: run the benchmarks, or those named; each compares with a peer in the same run."""
+"""`python -m benchmarks [--quick] [NAME …]`: run the benchmarks, or those named.
 
+Each compares with a peer in the same run. Prints a table and writes benchmarks/results.json.
+"""
+
+import argparse
 import sys
-from collections.abc import Callable
+from importlib import import_module
 
-from benchmarks import portal_fine_tune, shared_pool
+from benchmarks.machine import describe
+from benchmarks.results import FILE, Row, keep, show
 
-BENCHMARKS: dict[str, Callable[[], None]] = {
-    "shared-pool": shared_pool.run,
-    "portal-fine-tune": portal_fine_tune.run,
+# A module each, with `measure(quick) -> Iterable[Row]`. Imported one at a time: what one needs is no other's burden.
+BENCHMARKS = {
+    "encoder": "benchmarks.shared_pool",
+    "portal-fine-tune": "benchmarks.portal_fine_tune",
 }
 
+NOT_QUICK = {"portal-fine-tune"}
+"""Take minutes whatever is left out, so a quick run does without them."""
 
-def main(names: list[str]) -> int:
-    unknown = [name for name in names if name not in BENCHMARKS]
-    if unknown:
-        print(
-            f"There is no benchmark {', '.join(unknown)}. There are: {', '.join(BENCHMARKS)}", file=sys.stderr
-        )
-        return 1
-    for name in names or BENCHMARKS:
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, and no benchmark that takes long")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
+    options = parser.parse_args(arguments)
+    if unknown := [name for name in options.names if name not in BENCHMARKS]:
+        parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    print(describe(), flush=True)
+    rows: list[Row] = []
+    for name in options.names or BENCHMARKS:
+        if options.quick and name in NOT_QUICK and name not in options.names:
+            continue
         print(f"\n## {name}\n", flush=True)
-        BENCHMARKS[name]()
+        found = list(import_module(BENCHMARKS[name]).measure(options.quick))
+        show(found)
+        keep(found)
+        rows += found
+    print(f"\n{len(rows)} rows are in {FILE.name}.")
     return 0
 
 

@@ -8,7 +8,7 @@ import json
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from transformers import BertModel
 from transformers.utils import logging as transformers_logging
 
-from benchmarks.machine import describe
+from benchmarks.results import Row as Result
 from core.catalogue import DEFAULT_BASE_MODEL, get_base_model
 from inference.pool.adapters import parse
 from inference.pool.base import load_base
@@ -37,8 +37,8 @@ Batch = list[tuple[int, list[int]]]
 """Tenants and their texts' token ids."""
 
 
-def run() -> None:
-    """Print texts a second of both, their ratio, and how far their outputs are apart."""
+def measure(quick: bool) -> Iterator[Result]:  # noqa: ARG001 - it is quick
+    """Texts a second of both, and how far their outputs are apart."""
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     torch.set_num_threads(1)
@@ -60,13 +60,12 @@ def run() -> None:
     apart = max(float((ours(batch) - peft(batch)).abs().max()) for batch in batches)
     times = _race({"ours": ours, "PEFT": peft}, batches)
     texts = BATCH * BATCHES
-    print(describe())
-    print(
-        f"{TENANTS} adapters of rank {RANK}, batches of {BATCH} texts of 8 to 64 tokens, one thread, median of {ROUNDS}:"
+    setting = (
+        f"{TENANTS} adapters of rank {RANK}, batches of {BATCH} texts of 8 to 64 tokens, one thread, "
+        f"median of {ROUNDS}; probabilities at most {apart:.1e} apart"
     )
-    for name, seconds in times.items():
-        print(f"  {name:<5} {texts / seconds:7.1f} texts/s")
-    print(f"  ratio {times['PEFT'] / times['ours']:.2f}; probabilities at most {apart:.1e} apart")
+    mine, theirs = texts / times["ours"], texts / times["PEFT"]
+    yield Result("encoder/64/peft-mixed", mine, theirs, mine / theirs, "texts/s", setting)
 
 
 def _race(contenders: dict[str, Callable[[Batch], torch.Tensor]], batches: list[Batch]) -> dict[str, float]:
