@@ -15,6 +15,7 @@ from core.models.users import User
 from core.storage import BlobCorrupt, BlobNotFound
 from portal.evaluations import Evaluation
 from training.data.datasets import iter_rows
+from training.data.rows import TextRow
 
 log = structlog.get_logger(__name__)
 
@@ -126,7 +127,7 @@ def suspect_texts(session: Session, details: Details) -> Mapping[int, str]:
         return found
     try:
         for row in islice(iter_rows(session, details.dataset_version), MOST_SEARCHED):
-            if row.row in wanted:
+            if isinstance(row, TextRow) and row.row in wanted:
                 found[row.row] = row.text
                 if len(found) == len(wanted):
                     break

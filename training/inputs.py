@@ -12,6 +12,7 @@ from core.privacy.pseudonymise import generalise
 from core.tenancy import TenantScope
 from training.data.columns import Split
 from training.data.datasets import iter_rows
+from training.data.rows import TextRow
 from training.errors import JobError
 from training.recipe.data import Example, TrainingData
 
@@ -43,6 +44,7 @@ def load(scope: TenantScope, version: DatasetVersion, beat: Callable[[], None]) 
             if count % _ROWS_BETWEEN_BEATS == 0:
                 session.rollback()  # the rows come from a blob: no transaction is held open while they do
                 beat()
+            assert isinstance(row, TextRow)  # check_version lets no other task through
             splits[row.split].append(Example(generalise(row.text), row.label, row.row))
     return TrainingData(
         labels=tuple(version.labels or ()),

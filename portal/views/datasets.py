@@ -31,6 +31,7 @@ from training.data.errors import DataError
 from training.data.export import rows_csv
 from training.data.files import FORMAT_TITLES, DataFormat
 from training.data.readers import Reading
+from training.data.rows import StoredRow
 
 log = structlog.get_logger(__name__)
 
@@ -152,7 +153,7 @@ def _page_of(status: DatasetStatus) -> str:
     return "working" if status in _WORKING else status.value
 
 
-def _sample(version: DatasetVersion) -> list[datasets.Row]:
+def _sample(version: DatasetVersion) -> list[StoredRow]:
     if version.status is not DatasetStatus.READY:
         return []
     try:

@@ -4,9 +4,8 @@ A version goes uploaded → checking → review → importing → ready. Each st
 that two people, two clicks or two jobs cannot take it twice. What the clock and RQ do only rings for it.
 """
 
-import json
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -16,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core.audit import record
+from core.catalogue import Task
 from core.clock import now
 from core.db import after_commit
 from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
@@ -23,9 +23,10 @@ from core.queues import Queue, enqueue_after_commit, rq_queue
 from core.storage import Blob, blob_store, tenant_key
 from core.tenancy import Permission, TenantScope
 from training.data.claims import STALE
-from training.data.columns import ColumnMapping, Split, guess_mapping
+from training.data.columns import ColumnMapping, guess_mapping
 from training.data.errors import DataError
 from training.data.readers import Reading, detect, open_table, preview
+from training.data.rows import StoredRow, decode
 from training.data.table import Table
 
 CHECK = "training.data.tasks.check_dataset"
@@ -47,16 +48,6 @@ class DatasetError(Exception):
     def __init__(self, message: str, field: str = "") -> None:
         super().__init__(message)
         self.field = field
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A stored row: pseudonymised text, label, split, and the number that it had in the file (from 1)."""
-
-    text: str
-    label: str
-    split: Split
-    row: int
 
 
 def upload_name(version_id: UUID) -> str:
@@ -296,18 +287,25 @@ def find_twin(session: Session, version: DatasetVersion) -> DatasetVersion | Non
     ).one_or_none()
 
 
-def iter_rows(session: Session, version: DatasetVersion) -> Iterator[Row]:
+def task_of(session: Session, version: DatasetVersion) -> Task:
+    """What the version's rows are labeled for."""
+    return session.get_one(Dataset, version.dataset_id).task
+
+
+def iter_rows(session: Session, version: DatasetVersion) -> Iterator[StoredRow]:
     """The rows of a ready version, in the file's order, streamed; the blob's digest is checked.
+
+    Which kind of row follows from the dataset's task: TextRow, MultiLabelRow, TaggedRow or ChatRow.
 
     Raises DatasetError where the version is not ready, BlobNotFound or BlobCorrupt where its rows are gone.
     """
     if version.status is not DatasetStatus.READY or version.blob is None:
         raise DatasetError(f"This version is {version.status.value}, not ready.")
     key = tenant_key(session, version.tenant_id)
+    task = task_of(session, version)
     with blob_store().open(key, version.blob, version.digest) as lines:
         for line in lines:
-            row = json.loads(line)
-            yield Row(row["text"], row["label"], Split(row["split"]), row["row"])
+            yield decode(task, line)
 
 
 def requeue_lost(session: Session) -> int:
