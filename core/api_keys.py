@@ -20,7 +20,7 @@ from core.clock import now
 from core.config import get_settings
 from core.models.api_keys import ApiKey
 from core.models.tenants import Tenant, TenantStatus
-from core.tenancy import KEY_PERMISSIONS, Actor, ActorKind, TenantScope
+from core.tenancy import KEY_PERMISSIONS, MANAGING_KEY_PERMISSIONS, Actor, ActorKind, TenantScope
 
 PREFIX = "ad_live_"
 SHOWN_PREFIX_LENGTH = len(PREFIX) + 4
@@ -76,8 +76,12 @@ def digest(key: str) -> bytes:
     return hmac.digest(get_settings().api_key_pepper.encode(), key.encode(), sha256)
 
 
-def create(session: Session, scope: TenantScope, name: str) -> tuple[ApiKey, str]:
+def create(
+    session: Session, scope: TenantScope, name: str, *, may_manage: bool = False
+) -> tuple[ApiKey, str]:
     """Add a key to `scope`'s tenant: its row, and the plain key, which nothing can show again.
+
+    One that `may_manage` also has the permissions to send files, start fine-tunes and delete models.
 
     Raises TooManyKeys.
     """
@@ -90,11 +94,12 @@ def create(session: Session, scope: TenantScope, name: str) -> tuple[ApiKey, str
         name=name,
         prefix=plain[:SHOWN_PREFIX_LENGTH],
         digest=digest(plain),
+        may_manage=may_manage,
         created_by_id=scope.actor.id if scope.actor.kind is ActorKind.USER else None,
     )
     session.add(key)
     session.flush()
-    audit.record(session, scope, "key.created", key, {"name": name})
+    audit.record(session, scope, "key.created", key, {"name": name, "may_manage": may_manage})
     return key, plain
 
 
@@ -124,8 +129,9 @@ def verify(session: Session, plain: str) -> VerifiedKey:
         raise InvalidApiKey("This API key was revoked. Create another on the portal's page 'API keys'.")
     if status is not TenantStatus.ACTIVE:
         raise TenantSuspended("This tenant is suspended. Ask the operator why.")
+    permissions = MANAGING_KEY_PERMISSIONS if key.may_manage else KEY_PERMISSIONS
     return VerifiedKey(
-        key.id, TenantScope(key.tenant_id, Actor(ActorKind.API_KEY, key.id, key.name), KEY_PERMISSIONS)
+        key.id, TenantScope(key.tenant_id, Actor(ActorKind.API_KEY, key.id, key.name), permissions)
     )
 
 

@@ -108,7 +108,16 @@ STAFF_ROLE_PERMISSIONS: Mapping[StaffRole, frozenset[StaffPermission]] = Mapping
 )
 
 KEY_PERMISSIONS = frozenset({Permission.PREDICT, Permission.MODELS_READ})
-"""What an API key may do."""
+"""What every API key may do."""
+
+MANAGING_KEY_PERMISSIONS = KEY_PERMISSIONS | {
+    Permission.DATASETS_READ,
+    Permission.DATASETS_WRITE,
+    Permission.JOBS_READ,
+    Permission.JOBS_WRITE,
+    Permission.MODELS_WRITE,
+}
+"""What an API key may do that was made to manage files, fine-tunes and models, too."""
 
 
 class ActorKind(StrEnum):

@@ -59,13 +59,14 @@ def create_tenant(name: str, email: str, password: str | None) -> None:
 @key_group.command("create")
 @click.argument("tenant_id", type=click.UUID)
 @click.option("--name", required=True, help="What the key is for.")
-def create_key(tenant_id: UUID, name: str) -> None:
+@click.option("--manage", is_flag=True, help="It may also upload files, start fine-tunes and delete models.")
+def create_key(tenant_id: UUID, name: str, manage: bool) -> None:
     """Make an API key for a tenant. It is printed once and cannot be shown again."""
     with tenant_session(system_scope(tenant_id, "command line")) as session:
         if session.get(Tenant, tenant_id) is None:
             raise click.ClickException(f"There is no tenant {tenant_id}.")
         try:
-            key, plain = api_keys.create(session, session.scope, name)
+            key, plain = api_keys.create(session, session.scope, name, may_manage=manage)
         except api_keys.TooManyKeys as error:
             raise click.ClickException(str(error)) from None
         session.commit()

@@ -11,13 +11,17 @@ from core.models.base import Base, TenantOwned, tenant_foreign_key
 
 
 class ApiKey(TenantOwned, Base):
-    """A key by its digest (core/api_keys.py); `prefix` is what a person recognises it by."""
+    """A key by its digest (core/api_keys.py); `prefix` is what a person recognises it by.
+
+    One that `may_manage` also sends files, starts fine-tunes and deletes models; others only call models.
+    """
 
     __tablename__ = "api_keys"
 
     name: Mapped[str] = mapped_column(String(80))
     prefix: Mapped[str] = mapped_column(String(16))
     digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    may_manage: Mapped[bool] = mapped_column(default=False)
     created_by_id: Mapped[UUID | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]

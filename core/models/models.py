@@ -1,5 +1,6 @@
 """Models, which tenants name and call, and adapters, the trained weights behind them."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,10 @@ from core.models.fine_tune_jobs import Method
 
 
 class Model(TenantOwned, Base):
-    """What a tenant calls by name. `current_adapter_id` is the adapter that answers, if any was promoted."""
+    """What a tenant calls by name. `current_adapter_id` is the adapter that answers, if any was promoted.
+
+    A model that was deleted stays for the ledger's sake, under a name that nobody can call.
+    """
 
     __tablename__ = "models"
 
@@ -20,6 +24,7 @@ class Model(TenantOwned, Base):
     task: Mapped[Task] = mapped_column(StrEnumColumn(Task), default=Task.CLASSIFICATION)
     base_model: Mapped[str] = mapped_column(String(64))
     current_adapter_id: Mapped[UUID | None]
+    deleted_at: Mapped[datetime | None]
     created_by_id: Mapped[UUID | None]
 
     @classmethod

@@ -37,7 +37,7 @@ def create() -> ResponseReturnValue:
             form.name.errors = ["An active key has this name. Choose another, or revoke that one first."]
         else:
             try:
-                key, plain = api_keys.create(db(), scope(), form.name.data)
+                key, plain = api_keys.create(db(), scope(), form.name.data, may_manage=form.may_manage.data)
             except api_keys.TooManyKeys as error:
                 form.name.errors = [str(error)]
             else:
