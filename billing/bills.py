@@ -22,7 +22,7 @@ from billing.schedule import Holding, plan_at, spans_between
 from core.models.billing import ClosedMonth, Invoice, InvoiceLine, Plan, PriceKind
 from core.models.usage import UsageFact
 
-USAGE_KINDS = (PriceKind.PREDICTION, PriceKind.TRAINING)
+USAGE_KINDS = (PriceKind.PREDICTION, PriceKind.TRAINING, PriceKind.CHAT_INPUT, PriceKind.CHAT_OUTPUT)
 
 Used = Mapping[PriceKind, Sequence[tuple[datetime, int]]]
 """Tokens of each kind, with a moment of the stretch between price changes in which they were used."""

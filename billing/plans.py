@@ -44,12 +44,18 @@ class _CataloguePlan:
     prediction_included: int
     training: str
     training_included: int
+    chat_input: str
+    chat_input_included: int
+    chat_output: str
+    chat_output_included: int
 
     def prices(self) -> list[tuple[PriceKind, Decimal, int]]:
         return [
             (PriceKind.PLATFORM, Decimal(self.monthly_fee), 0),
             (PriceKind.PREDICTION, Decimal(self.prediction) / _MILLION, self.prediction_included),
             (PriceKind.TRAINING, Decimal(self.training) / _MILLION, self.training_included),
+            (PriceKind.CHAT_INPUT, Decimal(self.chat_input) / _MILLION, self.chat_input_included),
+            (PriceKind.CHAT_OUTPUT, Decimal(self.chat_output) / _MILLION, self.chat_output_included),
         ]
 
 
@@ -57,12 +63,16 @@ _CATALOGUE = (
     _CataloguePlan(
         "trial",
         "Free trial",
-        "No monthly fee: a first model and its first predictions are included.",
+        "No monthly fee: a first model and its first answers are included.",
         monthly_fee=0,
         prediction="40",
         prediction_included=100_000,
         training="200",
         training_included=500_000,
+        chat_input="60",
+        chat_input_included=200_000,
+        chat_output="240",
+        chat_output_included=100_000,
     ),
     _CataloguePlan(
         "pay-as-you-go",
@@ -73,6 +83,10 @@ _CATALOGUE = (
         prediction_included=0,
         training="400",
         training_included=0,
+        chat_input="60",
+        chat_input_included=0,
+        chat_output="240",
+        chat_output_included=0,
     ),
     _CataloguePlan(
         "starter",
@@ -83,6 +97,10 @@ _CATALOGUE = (
         prediction_included=10 * _MILLION,
         training="150",
         training_included=5 * _MILLION,
+        chat_input="45",
+        chat_input_included=5 * _MILLION,
+        chat_output="180",
+        chat_output_included=2 * _MILLION,
     ),
     _CataloguePlan(
         "scale",
@@ -93,6 +111,10 @@ _CATALOGUE = (
         prediction_included=200 * _MILLION,
         training="75",
         training_included=100 * _MILLION,
+        chat_input="22",
+        chat_input_included=100 * _MILLION,
+        chat_output="90",
+        chat_output_included=40 * _MILLION,
     ),
 )
 
@@ -264,7 +286,7 @@ def add_price(
         raise PlanError(f"{plan.name} is what a tenant is on by itself: it cannot have a monthly fee.")
     taken = select(PlanPrice.id).filter_by(plan_code=plan.code, kind=kind, effective_from=effective_from)
     if session.scalar(taken) is not None:
-        raise PlanError(f"There is a {kind} price from {effective_from:%Y-%m-%d %H:%M} UTC on already.")
+        raise PlanError(f"There is a {kind.replace('_', ' ')} price from {effective_from:%Y-%m-%d %H:%M} UTC on already.")
     price = PlanPrice(
         plan_code=plan.code,
         kind=kind,

@@ -40,6 +40,8 @@ _SHORTEST_PACE = timedelta(days=1)
 _SERIES = 5
 """As many as a chart has colours that can be told apart."""
 
+_CHAT = (PriceKind.CHAT_INPUT, PriceKind.CHAT_OUTPUT)
+
 _WITHOUT_KEY = {
     UsageSource.API: "API",
     UsageSource.PLAYGROUND: "Playground",
@@ -117,6 +119,11 @@ class MonthUsage:
     @property
     def tokens(self) -> dict[PriceKind, int]:
         return {kind: sum(day.tokens[kind] for day in self.days) for kind in USAGE_KINDS}
+
+    @property
+    def kinds(self) -> Sequence[PriceKind]:
+        """The kinds worth a column: of chat only where there was any."""
+        return [kind for kind in USAGE_KINDS if kind not in _CHAT or any(self.tokens[one] for one in _CHAT)]
 
     @property
     def is_empty(self) -> bool:
@@ -232,7 +239,7 @@ def _read(session: Session, tenant_id: UUID, in_force: Schedule) -> list[_Row]:
     groups = (UsageFact.kind, bucket, day, UsageFact.model_id, UsageFact.api_key_id, UsageFact.source)
     rows = session.execute(
         select(UsageFact.kind, bucket, day, UsageFact.model_id, UsageFact.api_key_id, UsageFact.source)
-        .add_columns(func.sum(UsageFact.quantity), func.count())
+        .add_columns(func.sum(UsageFact.quantity), func.count().filter(UsageFact.counts_request()))
         .where(
             UsageFact.tenant_id == tenant_id,
             UsageFact.occurred_at >= in_force.month.start,

@@ -11,6 +11,8 @@ KIND_TITLES = {
     PriceKind.PLATFORM: "Monthly fee",
     PriceKind.PREDICTION: "Prediction tokens",
     PriceKind.TRAINING: "Training tokens",
+    PriceKind.CHAT_INPUT: "Chat input tokens",
+    PriceKind.CHAT_OUTPUT: "Chat output tokens",
 }
 
 

@@ -12,7 +12,7 @@ from core.models.api_keys import ApiKey
 from core.models.datasets import DatasetStatus, DatasetVersion
 from core.models.fine_tune_jobs import RUNNING_STATUSES, FineTuneJob, JobStatus
 from core.models.models import Model
-from core.models.usage import UsageFact, UsageKind
+from core.models.usage import ANSWERING_KINDS, UsageFact
 
 DAYS = 31
 """The longest month, so that the days of the running one are always among them."""
@@ -30,7 +30,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Day:
-    """One UTC day's predictions: texts answered, and the tokens in them."""
+    """One UTC day's predictions: texts and chats answered, and the tokens read and written for them."""
 
     day: date
     predictions: int
@@ -75,7 +75,7 @@ def daily_predictions(session: Session, days: int = DAYS) -> Sequence[Day]:
     rows = session.execute(
         select(day, func.sum(UsageFact.inputs), func.sum(UsageFact.quantity))
         .where(
-            UsageFact.kind == UsageKind.PREDICTION,
+            UsageFact.kind.in_(ANSWERING_KINDS),
             UsageFact.occurred_at >= datetime.combine(first, time(), UTC),
         )
         .group_by(day)
@@ -94,5 +94,5 @@ def progress(session: Session) -> Progress:
         has_dataset=any_of(DatasetVersion.status == DatasetStatus.READY),
         has_model=any_of(Model.current_adapter_id.is_not(None)),
         has_key=any_of(ApiKey.revoked_at.is_(None)),
-        has_prediction=any_of(UsageFact.kind == UsageKind.PREDICTION),
+        has_prediction=any_of(UsageFact.kind.in_(ANSWERING_KINDS)),
     )

@@ -15,7 +15,7 @@ from core.models.api_keys import ApiKey
 from core.models.datasets import Dataset
 from core.models.models import Model
 from core.models.tenants import Tenant, TenantStatus
-from core.models.usage import UsageFact, UsageKind
+from core.models.usage import ANSWERING_KINDS, UsageFact, UsageKind
 from core.models.users import User
 from core.tenancy import Actor
 
@@ -60,7 +60,7 @@ def list_tenants(session: Session, month: Month, name_part: str = "") -> Sequenc
     usage = (
         select(
             UsageFact.tenant_id,
-            func.sum(UsageFact.quantity).filter(UsageFact.kind == UsageKind.PREDICTION).label("prediction"),
+            func.sum(UsageFact.quantity).filter(UsageFact.kind.in_(ANSWERING_KINDS)).label("prediction"),
             func.sum(UsageFact.quantity).filter(UsageFact.kind == UsageKind.TRAINING).label("training"),
         )
         .where(UsageFact.occurred_at >= month.start, UsageFact.occurred_at < month.end)
@@ -91,7 +91,9 @@ def overview_of(session: Session, tenant: Tenant, month: Month) -> TenantOvervie
     by_kind = {
         kind: (int(tokens), requests)
         for kind, tokens, requests in session.execute(
-            select(UsageFact.kind, func.sum(UsageFact.quantity), func.count())
+            select(
+                UsageFact.kind, func.sum(UsageFact.quantity), func.count().filter(UsageFact.counts_request())
+            )
             .where(
                 UsageFact.tenant_id == tenant.id,
                 UsageFact.occurred_at >= month.start,
@@ -100,7 +102,7 @@ def overview_of(session: Session, tenant: Tenant, month: Month) -> TenantOvervie
             .group_by(UsageFact.kind)
         )
     }
-    prediction_tokens, requests = by_kind.get(UsageKind.PREDICTION, (0, 0))
+    answering = [by_kind[kind] for kind in ANSWERING_KINDS if kind in by_kind]
     training_tokens, _ = by_kind.get(UsageKind.TRAINING, (0, 0))
     return TenantOverview(
         tenant=tenant,
@@ -109,8 +111,8 @@ def overview_of(session: Session, tenant: Tenant, month: Month) -> TenantOvervie
         datasets=count(Dataset),
         models=count(Model),
         keys=count(ApiKey, ApiKey.revoked_at.is_(None)),
-        requests=requests,
-        prediction_tokens=prediction_tokens,
+        requests=sum(requests for _, requests in answering),
+        prediction_tokens=sum(tokens for tokens, _ in answering),
         training_tokens=training_tokens,
         last_used_at=session.scalar(
             select(func.max(UsageFact.occurred_at)).where(UsageFact.tenant_id == tenant.id)

@@ -12,7 +12,7 @@ from billing.periods import Month
 from core.models.datasets import Dataset, DatasetVersion
 from core.models.fine_tune_jobs import FineTuneJob
 from core.models.models import Adapter, Model
-from core.models.usage import UsageFact, UsageKind
+from core.models.usage import ANSWERING_KINDS, UsageFact
 from portal.evaluations import Evaluation
 from training.promotion import find_obstacle
 
@@ -138,9 +138,14 @@ def _spread(row: LabelRow) -> float:
 def usage_by_model(session: Session, month: Month) -> Mapping[UUID, ModelUsage]:
     """What the session's tenant's models answered in a month, by the ledger; a model without usage is left out."""
     rows = session.execute(
-        select(UsageFact.model_id, func.count(), func.sum(UsageFact.inputs), func.sum(UsageFact.quantity))
+        select(
+            UsageFact.model_id,
+            func.count().filter(UsageFact.counts_request()),
+            func.sum(UsageFact.inputs),
+            func.sum(UsageFact.quantity),
+        )
         .where(
-            UsageFact.kind == UsageKind.PREDICTION,
+            UsageFact.kind.in_(ANSWERING_KINDS),
             UsageFact.occurred_at >= month.start,
             UsageFact.occurred_at < month.end,
         )

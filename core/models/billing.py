@@ -30,6 +30,8 @@ class PriceKind(StrEnum):
 
     PREDICTION = "prediction"
     TRAINING = "training"
+    CHAT_INPUT = "chat_input"
+    CHAT_OUTPUT = "chat_output"
     PLATFORM = "platform"
 
 

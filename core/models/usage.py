@@ -5,17 +5,26 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, String, UniqueConstraint, func
+from sqlalchemy import CheckConstraint, ColumnElement, Index, String, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models.base import Base, StrEnumColumn, TenantOwned, tenant_foreign_key
 
 
 class UsageKind(StrEnum):
-    """What was used. Both are counted in tokens of the base model's tokenizer."""
+    """What was used, counted in tokens of the base model's tokenizer.
+
+    A chat request has two facts: what the model read, and what it wrote.
+    """
 
     PREDICTION = "prediction"
     TRAINING = "training"
+    CHAT_INPUT = "chat_input"
+    CHAT_OUTPUT = "chat_output"
+
+
+ANSWERING_KINDS = frozenset({UsageKind.PREDICTION, UsageKind.CHAT_INPUT, UsageKind.CHAT_OUTPUT})
+"""What models answer, as opposed to how they are trained."""
 
 
 class UsageSource(StrEnum):
@@ -25,7 +34,8 @@ class UsageSource(StrEnum):
 
 
 class UsageFact(TenantOwned, Base):
-    """One request's or one job's usage, recorded exactly once."""
+    """One request's or one job's usage, recorded exactly once. `inputs` are the texts or chats read: what a chat
+    wrote has none."""
 
     __tablename__ = "usage_facts"
 
@@ -40,6 +50,11 @@ class UsageFact(TenantOwned, Base):
     job_id: Mapped[UUID | None]
     occurred_at: Mapped[datetime]
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    @classmethod
+    def counts_request(cls) -> ColumnElement[bool]:
+        """Of a request's facts, the one that counts it: a chat's answer belongs to the request that was read."""
+        return cls.kind != UsageKind.CHAT_OUTPUT
 
     @classmethod
     def constraints(cls) -> tuple[Any, ...]:

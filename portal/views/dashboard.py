@@ -4,6 +4,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from billing import wording
 from billing.periods import Month
 from billing.usage import month_usage
 from core.clock import now
@@ -36,6 +37,7 @@ def show() -> ResponseReturnValue:
         month=month,
         counts=overview.count(db()),
         days=days,
+        wording=wording,
         predictions_this_month=sum(day.predictions for day in days if day.day >= month.days[0]),
         usage=month_usage(db(), scope().tenant_id, month) if may_see_usage else None,
         jobs=jobs,

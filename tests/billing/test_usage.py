@@ -69,7 +69,9 @@ def test_days_models_and_keys_each_sum_to_what_the_usage_costs(services, used, c
         for shares in (usage.days, usage.models, usage.keys):
             assert sum(share.cost_cents for share in shares) == usage.usage_cents
             assert all(share.cost_cents >= 0 for share in shares)
-            assert sum(share.requests for share in shares) == len(used)
+            assert sum(share.requests for share in shares) == sum(
+                kind is not UsageKind.CHAT_OUTPUT for _, _, kind, *_ in used
+            )
             for kind in UsageKind:
                 tokens = sum(quantity for _, quantity, of_kind, *_ in used if of_kind is kind)
                 assert sum(share.tokens[PriceKind(kind)] for share in shares) == tokens
@@ -99,7 +101,7 @@ def test_what_has_no_model_or_key_is_named_by_where_it_came_from(db):
 def test_a_quota_shows_what_is_used_and_what_is_included(db):
     tenant = old_tenant(db)
     use(db, tenant, on(2), 25_000)
-    prediction, training = month_usage(db, tenant.id, JANUARY).quotas
+    prediction, training, *_ = month_usage(db, tenant.id, JANUARY).quotas
     assert (prediction.used, prediction.included, prediction.share_used) == (25_000, 100_000, 0.25)
     assert (training.used, training.included, training.share_used) == (0, 500_000, 0.0)
 
@@ -130,6 +132,8 @@ def test_the_csv_has_a_row_for_each_share(db):
     tenant = old_tenant(db)
     use(db, tenant, on(2), 1_100_000)
     lines = shares_csv("day", month_usage(db, tenant.id, JANUARY).days).splitlines()
-    assert lines[0] == "day,prediction_tokens,training_tokens,requests,cost_cents"
-    assert lines[2] == "2025-01-02,1100000,0,1,40"
+    assert lines[0] == (
+        "day,prediction_tokens,training_tokens,chat_input_tokens,chat_output_tokens,requests,cost_cents"
+    )
+    assert lines[2] == "2025-01-02,1100000,0,0,0,1,40"
     assert len(lines) == 32

@@ -1,5 +1,7 @@
 """The usage page: what a month cost, by day, model and key, for those who may see it."""
 
+import re
+
 from billing.close import close_month
 from billing.periods import Month
 from core.clock import now
@@ -36,6 +38,19 @@ def test_the_running_month_shows_its_cost_and_what_is_left_of_the_quota(admin):
     assert "100,000 are included; 1,000,000 are charged." in shown
     assert "480,000 of 500,000 included ones are left." in shown
     assert "$2.00 per million" in shown
+
+
+def test_a_chat_is_one_request_with_what_it_read_and_what_it_wrote(admin):
+    assert "Chat input tokens</th>" not in page(admin).partition("Cost by model")[2]
+    used(admin, now(), 1_200_000, UsageKind.CHAT_INPUT)
+    used(admin, now(), 100_000, UsageKind.CHAT_OUTPUT)
+    shown = page(admin)
+    assert "1,200,000 read, 100,000 written" in shown
+    assert "$0.60 per million" in shown
+    by_model = shown.partition("Cost by model")[2]
+    assert re.findall(r'class="num">([^<]*)</td>', by_model)[:6] == [
+        "0", "0", "1,200,000", "100,000", "1", "$0.60",
+    ]  # fmt: skip
 
 
 def test_a_month_without_usage_says_what_to_do(admin):
@@ -83,8 +98,10 @@ def test_each_table_can_be_downloaded(admin):
         assert response.headers["Content-Disposition"] == f'attachment; filename="usage-{LAST}-by-{by}.csv"'
         assert response.content_type == "text/csv; charset=utf-8"
         lines = response.data.decode("utf-8-sig").splitlines()
-        assert lines[0] == f"{by},prediction_tokens,training_tokens,requests,cost_cents"
-        assert f"{row},1100000,0,1,40" in lines
+        assert lines[0] == (
+            f"{by},prediction_tokens,training_tokens,chat_input_tokens,chat_output_tokens,requests,cost_cents"
+        )
+        assert f"{row},1100000,0,0,0,1,40" in lines
     assert admin.client.get("/usage/table.csv?by=person").status_code == 404
 
 
