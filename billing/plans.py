@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -48,6 +48,8 @@ class _CataloguePlan:
     chat_input_included: int
     chat_output: str
     chat_output_included: int
+    requests_per_minute: int
+    tokens_per_minute: int
 
     def prices(self) -> list[tuple[PriceKind, Decimal, int]]:
         return [
@@ -73,6 +75,8 @@ _CATALOGUE = (
         chat_input_included=200_000,
         chat_output="240",
         chat_output_included=100_000,
+        requests_per_minute=600,
+        tokens_per_minute=250_000,
     ),
     _CataloguePlan(
         "pay-as-you-go",
@@ -87,6 +91,8 @@ _CATALOGUE = (
         chat_input_included=0,
         chat_output="240",
         chat_output_included=0,
+        requests_per_minute=3000,
+        tokens_per_minute=1_000_000,
     ),
     _CataloguePlan(
         "starter",
@@ -101,6 +107,8 @@ _CATALOGUE = (
         chat_input_included=5 * _MILLION,
         chat_output="180",
         chat_output_included=2 * _MILLION,
+        requests_per_minute=3000,
+        tokens_per_minute=1_000_000,
     ),
     _CataloguePlan(
         "scale",
@@ -115,6 +123,8 @@ _CATALOGUE = (
         chat_input_included=100 * _MILLION,
         chat_output="90",
         chat_output_included=40 * _MILLION,
+        requests_per_minute=12_000,
+        tokens_per_minute=10_000_000,
     ),
 )
 
@@ -133,6 +143,8 @@ def ensure_plans(session: Session) -> None:
                 description=plan.description,
                 currency=CURRENCY,
                 position=position,
+                requests_per_minute=plan.requests_per_minute,
+                tokens_per_minute=plan.tokens_per_minute,
             )
             .on_conflict_do_nothing()
         )
@@ -196,6 +208,23 @@ def list_holdings(session: Session, tenant_id: UUID) -> list[Holding]:
 def current_plan(session: Session, tenant_id: UUID, at: datetime | None = None) -> Plan:
     """The plan that a tenant is on, at a moment or now."""
     return get_plan(session, plan_at(at or now(), list_holdings(session, tenant_id), DEFAULT_PLAN_CODE))
+
+
+def held_plan(session: Session, tenant_id: UUID) -> Plan:
+    """The plan that a tenant is on now, in one query: for the API, which asks at every request."""
+    at = now()
+    held = (
+        select(Subscription.plan_code)
+        .where(
+            Subscription.tenant_id == tenant_id,
+            Subscription.starts_at <= at,
+            or_(Subscription.ends_at.is_(None), Subscription.ends_at > at),
+        )
+        .order_by(Subscription.starts_at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return session.scalars(select(Plan).where(Plan.code == func.coalesce(held, DEFAULT_PLAN_CODE))).one()
 
 
 def current_prices(session: Session, plan_code: str, at: datetime | None = None) -> dict[PriceKind, Price]:
@@ -286,7 +315,9 @@ def add_price(
         raise PlanError(f"{plan.name} is what a tenant is on by itself: it cannot have a monthly fee.")
     taken = select(PlanPrice.id).filter_by(plan_code=plan.code, kind=kind, effective_from=effective_from)
     if session.scalar(taken) is not None:
-        raise PlanError(f"There is a {kind.replace('_', ' ')} price from {effective_from:%Y-%m-%d %H:%M} UTC on already.")
+        raise PlanError(
+            f"There is a {kind.replace('_', ' ')} price from {effective_from:%Y-%m-%d %H:%M} UTC on already."
+        )
     price = PlanPrice(
         plan_code=plan.code,
         kind=kind,

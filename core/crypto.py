@@ -53,6 +53,22 @@ def unwrap(master_key: bytes, tenant_id: UUID, wrapped: bytes) -> TenantKey:
     return TenantKey(tenant_id, data_key)
 
 
+def seal(key: bytes, data: bytes, binding: bytes) -> bytes:
+    """`data` encrypted under `key` (32 bytes, AES-256-GCM); it opens only together with the same `binding`."""
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, data, binding)
+
+
+def unseal(key: bytes, sealed: bytes, binding: bytes) -> bytes:
+    """The data that `seal` was given. Raises KeyRejected where the key, the binding or the data is another."""
+    try:
+        return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], binding)
+    except (InvalidTag, ValueError):
+        raise KeyRejected(
+            "Sealed data does not open: it is damaged, or was put in another's place."
+        ) from None
+
+
 def derive_key(key: bytes, purpose: str, salt: bytes | None = None) -> bytes:
     """32 bytes from `key` that are good for `purpose` only (HKDF-SHA256): no key serves two ends."""
     return HKDF(SHA256(), KEY_BYTES, salt, purpose.encode()).derive(key)

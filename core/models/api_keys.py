@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, String
+from sqlalchemy import CheckConstraint, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models.base import Base, TenantOwned, tenant_foreign_key
@@ -14,6 +14,8 @@ class ApiKey(TenantOwned, Base):
     """A key by its digest (core/api_keys.py); `prefix` is what a person recognises it by.
 
     One that `may_manage` also sends files, starts fine-tunes and deletes models; others only call models.
+    `default_model_id` answers where a request names no model. `requests_per_minute` and `tokens_per_minute` are
+    the key's own limits, where it has any; its plan's hold besides.
     """
 
     __tablename__ = "api_keys"
@@ -22,10 +24,17 @@ class ApiKey(TenantOwned, Base):
     prefix: Mapped[str] = mapped_column(String(16))
     digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     may_manage: Mapped[bool] = mapped_column(default=False)
+    default_model_id: Mapped[UUID | None]
+    requests_per_minute: Mapped[int | None]
+    tokens_per_minute: Mapped[int | None]
     created_by_id: Mapped[UUID | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
     @classmethod
     def constraints(cls) -> tuple[Any, ...]:
-        return (tenant_foreign_key("created_by_id", "users"),)
+        return (
+            tenant_foreign_key("created_by_id", "users"),
+            tenant_foreign_key("default_model_id", "models"),
+            CheckConstraint("requests_per_minute > 0 AND tokens_per_minute > 0", name="limits_positive"),
+        )

@@ -43,7 +43,7 @@ class InvoiceStatus(StrEnum):
 
 
 class Plan(Base):
-    """A plan of the operator's catalogue."""
+    """A plan of the operator's catalogue. Its limits hold for all of a tenant's API keys together."""
 
     __tablename__ = "plans"
 
@@ -52,6 +52,8 @@ class Plan(Base):
     description: Mapped[str] = mapped_column(String(300))
     currency: Mapped[str] = mapped_column(String(3))
     position: Mapped[int]
+    requests_per_minute: Mapped[int] = mapped_column(default=600)
+    tokens_per_minute: Mapped[int] = mapped_column(default=250_000)
 
 
 class PlanPrice(HasId, Base):
