@@ -52,7 +52,7 @@ def measure(quick: bool) -> Iterator[Result]:  # noqa: ARG001 - it is quick
 
     def ours(batch: Batch) -> torch.Tensor:
         rows = [Row(ids, adapters[tenant]) for tenant, ids in batch]
-        return torch.tensor(engine.classify(rows))
+        return torch.stack([scores for scores in engine.run(rows) if scores is not None])
 
     def peft(batch: Batch) -> torch.Tensor:
         return _classify_with_peft(peft_model, heads, batch)

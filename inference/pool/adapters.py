@@ -1,24 +1,20 @@
-"""Adapters: the file that training writes, checked and laid out for the encoder, and the cache that holds
-them."""
+"""Encoder adapters: what an opened file holds, checked and laid out for the encoder."""
 
-import json
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
 from torch import Tensor
 
+from core.catalogue import Task
+from inference.pool.adapter_files import AdapterFile, InvalidAdapter, open_file
 from inference.pool.base import LoadedBase
 from inference.pool.encoder import Encoder, LayerAdapter, LowRank
 
-FORMAT = "adaptary-adapter/1"
-TASK = "classification"
+ENCODER_TASKS = frozenset({Task.CLASSIFICATION, Task.MULTI_LABEL, Task.TAGGING})
 BASE_PREFIX = "base."
+OUTSIDE = "O"
 
 _SELF = "attention.self"
 _CHANGES = {
@@ -28,19 +24,17 @@ _CHANGES = {
 }
 
 
-class InvalidAdapter(Exception):
-    """The file is not an adapter that this pool can serve; the message says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Adapter:
     """A tenant's trained weights, ready to run.
 
     `encoder` is the shared base's, or for a fully fine-tuned model its own; `layers` holds the low-rank
-    changes, and is empty for a full model. `max_length` is in tokens.
+    changes, and is empty for a full model. `labels` are the tags where the task is tagging. `max_length` is in
+    tokens.
     """
 
     digest: str
+    task: Task
     base: LoadedBase
     encoder: Encoder
     layers: tuple[LayerAdapter, ...]
@@ -50,48 +44,44 @@ class Adapter:
     max_length: int
     size_bytes: int
 
+    @property
+    def base_id(self) -> str:
+        return self.base.id
+
 
 def parse(data: bytes, bases: Mapping[str, LoadedBase]) -> Adapter:
-    """Read an adapter's file. Nothing in it is executed: safetensors holds numbers and strings only.
+    """Read the file of an adapter of one of the encoder's tasks. Raises InvalidAdapter."""
+    return lay_out(open_file(data), bases)
 
-    Raises InvalidAdapter.
-    """
-    try:
-        tensors = {name: tensor.float() for name, tensor in load(data).items()}
-        metadata = _metadata(data)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise InvalidAdapter(f"The file is not safetensors: {error}") from None
-    if metadata.get("format") != FORMAT or metadata.get("task") != TASK:
-        raise InvalidAdapter(f"The file's format is not {FORMAT} for {TASK}.")
-    base = bases.get(metadata.get("base_model", ""))
-    if base is None:
-        raise InvalidAdapter(f"The pool does not serve the base model {metadata.get('base_model')!r}.")
-    if metadata.get("base_digest") != base.digest:
-        raise InvalidAdapter(f"The adapter was trained on other weights of {base.id} than the pool serves.")
-    labels = _labels(metadata)
-    hidden = base.encoder.config.hidden_size
-    head_weight = _take(tensors, "head.weight", (len(labels), hidden))
-    head_bias = _take(tensors, "head.bias", (len(labels),))
-    max_length = _whole(metadata, "max_length", base.max_length)
+
+def lay_out(file: AdapterFile, bases: Mapping[str, LoadedBase]) -> Adapter:
+    """The adapter in `file`, of one of ENCODER_TASKS. Raises InvalidAdapter."""
+    if file.task not in ENCODER_TASKS:
+        raise InvalidAdapter(f"The task {file.task} is not an encoder's.")
+    base = _base(file, bases)
+    labels = _labels(file)
+    head_weight = file.take("head.weight", (len(labels), base.encoder.config.hidden_size))
+    head_bias = file.take("head.bias", (len(labels),))
+    max_length = file.whole("max_length", base.max_length)
     if not 2 < max_length <= base.encoder.config.positions:
         raise InvalidAdapter(f"max_length {max_length} is not between 3 and {base.encoder.config.positions}.")
     encoder = base.encoder
     layers: tuple[LayerAdapter, ...] = ()
     size = head_weight.nbytes + head_bias.nbytes
-    match metadata.get("method"):
+    match file.text("method"):
         case "lora":
-            layers = _low_rank_layers(tensors, metadata, base)
+            layers = _low_rank_layers(file, base)
             size += sum(layer.size_bytes for layer in layers)
         case "full":
-            encoder = _full_encoder(tensors, base)
-            size += sum(tensor.nbytes for tensor in tensors.values())
-            tensors = {}
+            encoder = _full_encoder(file, base)
+            size += sum(tensor.nbytes for tensor in file.tensors.values())
+            file.tensors.clear()
         case method:
             raise InvalidAdapter(f"The method {method!r} is neither lora nor full.")
-    if tensors:
-        raise InvalidAdapter(f"The file holds a tensor that the pool does not know: {min(tensors)}.")
+    file.nothing_left()
     return Adapter(
-        digest=sha256(data).hexdigest(),
+        digest=file.digest,
+        task=file.task,
         base=base,
         encoder=encoder,
         layers=layers,
@@ -103,59 +93,33 @@ def parse(data: bytes, bases: Mapping[str, LoadedBase]) -> Adapter:
     )
 
 
-def _metadata(data: bytes) -> dict[str, str]:
-    length = int.from_bytes(data[:8], "little")
-    metadata = json.loads(data[8 : 8 + length]).get("__metadata__")
-    if not isinstance(metadata, dict):
-        raise ValueError("it has no metadata")
-    return metadata
+def _base(file: AdapterFile, bases: Mapping[str, LoadedBase]) -> LoadedBase:
+    base = bases.get(file.text("base_model"))
+    if base is None:
+        raise InvalidAdapter(f"The pool does not serve the base model {file.text('base_model')!r}.")
+    if file.text("base_digest") != base.digest:
+        raise InvalidAdapter(f"The adapter was trained on other weights of {base.id} than the pool serves.")
+    return base
 
 
-def _labels(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    try:
-        labels = json.loads(metadata.get("labels", ""))
-    except ValueError:
-        labels = None
-    if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
-        raise InvalidAdapter("The metadata's labels are not a JSON list of strings.")
-    if len(set(labels)) != len(labels):
-        raise InvalidAdapter("The metadata names a label twice.")
-    return tuple(labels)
+def _labels(file: AdapterFile) -> tuple[str, ...]:
+    labels = file.labels()
+    if not labels:
+        raise InvalidAdapter("The metadata's labels are empty.")
+    if file.task is Task.TAGGING and not all(_is_tag(label) for label in labels):
+        raise InvalidAdapter(
+            'The metadata\'s labels are not all "O", "B-…" or "I-…", as a tagging model\'s are.'
+        )
+    return labels
 
 
-def _whole(metadata: Mapping[str, str], name: str, default: int) -> int:
-    value = metadata.get(name, str(default))
-    if not value.isascii() or not value.isdecimal():
-        raise InvalidAdapter(f"The metadata's {name} is not a whole number.")
-    return int(value)
+def _is_tag(label: str) -> bool:
+    return label == OUTSIDE or (label[:2] in ("B-", "I-") and len(label) > 2)
 
 
-def _scale(metadata: Mapping[str, str]) -> float:
-    rank = _whole(metadata, "rank", 0)
-    try:
-        alpha = float(metadata.get("alpha", ""))
-    except ValueError:
-        raise InvalidAdapter("The metadata's alpha is not a number.") from None
-    if rank < 1:
-        raise InvalidAdapter("The metadata's rank is not positive.")
-    return alpha / rank
-
-
-def _take(tensors: dict[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
-    """Remove `name` from `tensors` and return it. Raises InvalidAdapter unless it has `shape`."""
-    tensor = tensors.pop(name, None)
-    if tensor is None:
-        raise InvalidAdapter(f"The file lacks {name}.")
-    if tuple(tensor.shape) != shape:
-        raise InvalidAdapter(f"{name} has the shape {tuple(tensor.shape)} where {shape} is expected.")
-    return tensor
-
-
-def _low_rank_layers(
-    tensors: dict[str, Tensor], metadata: Mapping[str, str], base: LoadedBase
-) -> tuple[LayerAdapter, ...]:
+def _low_rank_layers(file: AdapterFile, base: LoadedBase) -> tuple[LayerAdapter, ...]:
     config = base.encoder.config
-    scale = _scale(metadata)
+    scale = file.scale()
     hidden, inner = config.hidden_size, config.intermediate_size
     shapes = {
         "attention_output": (hidden, hidden),
@@ -166,12 +130,12 @@ def _low_rank_layers(
     for index in range(config.layers):
         prefix = f"encoder.layer.{index}"
         changes: dict[str, Any] = {
-            field: _low_rank(tensors, f"{prefix}.{name}", shapes[field], scale)
+            field: _low_rank(file, f"{prefix}.{name}", shapes[field], scale)
             for field, name in _CHANGES.items()
         }
         changes["query_key_value"] = _join(
             [
-                _low_rank(tensors, f"{prefix}.{_SELF}.{name}", (hidden, hidden), scale)
+                _low_rank(file, f"{prefix}.{_SELF}.{name}", (hidden, hidden), scale)
                 for name in ("query", "key", "value")
             ],
             hidden,
@@ -180,15 +144,13 @@ def _low_rank_layers(
     return tuple(layers)
 
 
-def _low_rank(tensors: dict[str, Tensor], name: str, shape: tuple[int, int], scale: float) -> LowRank | None:
+def _low_rank(file: AdapterFile, name: str, shape: tuple[int, int], scale: float) -> LowRank | None:
     """The change of the linear map `name` of `shape` (in, out), if the adapter has one."""
-    a_name, b_name = f"{name}.lora_A.weight", f"{name}.lora_B.weight"
-    if a_name not in tensors and b_name not in tensors:
+    change = file.take_change(name, shape)
+    if change is None:
         return None
-    rank = len(tensors[a_name]) if a_name in tensors and tensors[a_name].ndim else 0
-    down = _take(tensors, a_name, (rank, shape[0]))
-    up = _take(tensors, b_name, (shape[1], rank))
-    return LowRank(down.T.contiguous(), (up.T * scale).contiguous())
+    a, b = change
+    return LowRank(a.T.contiguous(), (b.T * scale).contiguous())
 
 
 def _join(changes: list[LowRank | None], hidden: int) -> LowRank | None:
@@ -204,10 +166,10 @@ def _join(changes: list[LowRank | None], hidden: int) -> LowRank | None:
     return LowRank(torch.cat([change.down for _, change in present], dim=1), up)
 
 
-def _full_encoder(tensors: dict[str, Tensor], base: LoadedBase) -> Encoder:
+def _full_encoder(file: AdapterFile, base: LoadedBase) -> Encoder:
     """An encoder with the file's weights, and the base's own where the file has none."""
     weights = dict(base.tensors)
-    for name, tensor in tensors.items():
+    for name, tensor in file.tensors.items():
         own = name.removeprefix(BASE_PREFIX)
         if own == name or own not in weights:
             raise InvalidAdapter(f"The file holds a tensor that the base model lacks: {name}.")
@@ -217,46 +179,3 @@ def _full_encoder(tensors: dict[str, Tensor], base: LoadedBase) -> Encoder:
             )
         weights[own] = tensor
     return Encoder(base.encoder.config, weights)
-
-
-class AdapterCache:
-    """Adapters in memory by tenant and digest; the least recently used leave when their bytes pass the
-    budget.
-
-    Keyed by tenant too, so that no tenant can learn from an answer's speed what another one has loaded.
-    """
-
-    def __init__(self, budget_bytes: int) -> None:
-        self.budget_bytes = budget_bytes
-        self.size_bytes = 0
-        self._adapters: OrderedDict[tuple[str, str], Adapter] = OrderedDict()
-
-    def find(self, tenant: str, digest: str) -> Adapter | None:
-        adapter = self._adapters.get((tenant, digest))
-        if adapter is not None:
-            self._adapters.move_to_end((tenant, digest))
-        return adapter
-
-    def add(self, tenant: str, adapter: Adapter) -> None:
-        """Keep `adapter` and let the least recently used go. Work that holds one that goes still runs.
-
-        Raises InvalidAdapter for an adapter that is larger than the whole budget.
-        """
-        if adapter.size_bytes > self.budget_bytes:
-            raise InvalidAdapter(
-                f"The adapter takes {adapter.size_bytes} bytes and the pool keeps {self.budget_bytes}: "
-                "raise POOL_ADAPTER_BYTES."
-            )
-        previous = self._adapters.pop((tenant, adapter.digest), None)
-        self.size_bytes += adapter.size_bytes - (previous.size_bytes if previous else 0)
-        self._adapters[tenant, adapter.digest] = adapter
-        while self.size_bytes > self.budget_bytes:
-            _, oldest = self._adapters.popitem(last=False)
-            self.size_bytes -= oldest.size_bytes
-
-    def __len__(self) -> int:
-        return len(self._adapters)
-
-    def resident(self) -> list[tuple[str, Adapter]]:
-        """Tenants and their adapters, least recently used first."""
-        return [(tenant, adapter) for (tenant, _), adapter in self._adapters.items()]

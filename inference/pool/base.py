@@ -11,6 +11,30 @@ from inference.pool.encoder import Encoder
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a text as the tokenizer splits them: its first token's position, and its characters [start, end)."""
+
+    position: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A text's token ids, with the model's special tokens, and its words."""
+
+    ids: list[int]
+    words: tuple[Word, ...]
+
+    def cut(self, max_length: int) -> "Tokens":
+        """At most `max_length` tokens, and the words that begin within them."""
+        ids = cut(self.ids, max_length)
+        if ids is self.ids:
+            return self
+        return Tokens(ids, tuple(word for word in self.words if word.position < max_length - 1))
+
+
+@dataclass(frozen=True, slots=True)
 class LoadedBase:
     """`digest` is the SHA-256 of the weights' file, `max_length` the catalogue's longest text in tokens."""
 
@@ -25,6 +49,13 @@ class LoadedBase:
         """Token ids of each text, with the model's special tokens, however long. Thread-safe; frees the
         GIL."""
         return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(list(texts))]
+
+    def tokenise_words(self, texts: Sequence[str]) -> list[Tokens]:
+        """The same, and each text's words."""
+        return [
+            Tokens(encoding.ids, _words(encoding.word_ids, encoding.offsets))
+            for encoding in self.tokenizer.encode_batch(list(texts))
+        ]
 
 
 def load_base(base_model_id: str) -> LoadedBase:
@@ -44,3 +75,18 @@ def load_base(base_model_id: str) -> LoadedBase:
 def cut(ids: list[int], max_length: int) -> list[int]:
     """At most `max_length` tokens: the first ones, and the closing special token."""
     return ids if len(ids) <= max_length else [*ids[: max_length - 1], ids[-1]]
+
+
+def _words(word_ids: Sequence[int | None], offsets: Sequence[tuple[int, int]]) -> tuple[Word, ...]:
+    """Words from the tokenizer's number of each token's word (None: a special token) and its characters."""
+    words: list[Word] = []
+    previous = None
+    for position, (number, (start, end)) in enumerate(zip(word_ids, offsets, strict=True)):
+        if number is None:
+            continue
+        if number == previous:
+            words[-1] = Word(words[-1].position, words[-1].start, end)
+        else:
+            words.append(Word(position, start, end))
+            previous = number
+    return tuple(words)

@@ -1,16 +1,18 @@
-"""Between requests and engine: queues rows fairly, runs them in batches on one thread, hands the scores
+"""Between requests and engine: queues rows fairly, runs them in batches on one thread, hands the results
 back."""
 
 import asyncio
+import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import structlog
+from torch import Tensor
 
-from inference.pool.engine import Engine, Row, Scores
+from inference.pool.engine import Engine, Row
 from inference.pool.metrics import PoolMetrics
 from inference.pool.scheduler import FairScheduler, Work
 
@@ -31,15 +33,15 @@ class EngineFailed(Exception):
 
 @dataclass(slots=True)
 class _Request:
-    """A request whose rows are queued: the future resolves once every row has its scores."""
+    """A request whose rows are queued: the future resolves once every row has its result."""
 
-    answer: asyncio.Future[list[Scores | None]]
-    scores: dict[int, Scores | None] = field(default_factory=dict)
+    answer: asyncio.Future[list[Tensor | None]]
+    results: dict[int, Tensor | None] = field(default_factory=dict)
 
-    def put(self, index: int, scores: Scores | None, of: int) -> None:
-        self.scores[index] = scores
-        if len(self.scores) == of and not self.answer.done():
-            self.answer.set_result([self.scores[i] for i in range(of)])
+    def put(self, index: int, result: Tensor | None, of: int) -> None:
+        self.results[index] = result
+        if len(self.results) == of and not self.answer.done():
+            self.answer.set_result([self.results[i] for i in range(of)])
 
     def fail(self, error: Exception) -> None:
         if not self.answer.done():
@@ -77,12 +79,13 @@ class Dispatcher:
         self._wake = asyncio.Event()
         # One thread: two batches at once would only take turns on the same cores.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine", initializer=engine.enter_thread)
+        self._runner: asyncio.Task[None] | None = None
         self._tokens_per_second = _FIRST_GUESS_TOKENS_PER_SECOND
 
-    async def classify(
+    async def run_rows(
         self, tenant: str, rows: Sequence[Row], *, deadline: float, weight: int
-    ) -> list[Scores | None]:
-        """Scores of each row, in order; None where its adapter gave no finite number.
+    ) -> list[Tensor | None]:
+        """The engine's result of each row, in order; None where its adapter gave a number that is not finite.
 
         `deadline` is in epoch seconds. Raises TenantQueueFull or PoolQueueFull, DeadlinePassed,
         EngineFailed.
@@ -107,8 +110,20 @@ class Dispatcher:
     def queued_tokens(self) -> int:
         return self._scheduler.queued_tokens
 
-    async def run(self) -> None:
-        """Run batches until cancelled."""
+    @property
+    def is_running(self) -> bool:
+        return self._runner is not None and not self._runner.done()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Batches run inside this context."""
+        self._runner = asyncio.create_task(self._run())
+        yield
+        self._runner.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._runner
+
+    async def _run(self) -> None:
         try:
             while True:
                 self._wake.clear()
@@ -129,8 +144,8 @@ class Dispatcher:
             return
         started = time.perf_counter()
         try:
-            scores = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._engine.classify, [place.row for place in places]
+            results = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._engine.run, [place.row for place in places]
             )
         except Exception:
             # Adapters are checked when they load, so this is the engine's fault and every row's misfortune.
@@ -138,8 +153,8 @@ class Dispatcher:
             for place in places:
                 place.request.fail(EngineFailed("The engine failed."))
             return
-        for place, row_scores in zip(places, scores, strict=True):
-            place.request.put(place.index, row_scores, place.of)
+        for place, result in zip(places, results, strict=True):
+            place.request.put(place.index, result, place.of)
         self._observe(sum(len(place.row.ids) for place in places), time.perf_counter() - started)
 
     def _observe(self, tokens: int, seconds: float) -> None:

@@ -122,6 +122,10 @@ class _Layer:
     output_norm: _Norm
 
 
+_Change = tuple[int, int, LayerAdapter]
+"""Tokens [start, end), and what an adapter changes for them in one layer."""
+
+
 class Encoder:
     """A BERT encoder's weights and its forward pass. Weights are shared, never written."""
 
@@ -151,51 +155,45 @@ class Encoder:
         }
         return cls(EncoderConfig.read(folder), tensors), tensors
 
-    def mean_pooled(self, rows: Sequence[Sequence[int]], segments: Sequence[Segment]) -> Tensor:
-        """Mean of each row's last hidden states, [rows, hidden].
+    def last_hidden_states(
+        self,
+        rows: Sequence[Sequence[int]],
+        segments: Sequence[Segment],
+        reads: Sequence[Sequence[int] | None],
+    ) -> Tensor:
+        """The last layer's output for the positions that are read, [positions read, hidden], row after row.
 
         `rows` are token ids, each row at least one and at most `config.positions`. `segments` cover all
-        tokens in order, and do not cut a row.
+        tokens in order, and do not cut a row. `reads` has for each row the positions of interest, ascending, or
+        None for all of them: where nothing is read, the last layer's products are saved.
         """
         lengths = [len(row) for row in rows]
         ids = torch.tensor([token for row in rows for token in row])
         positions = torch.cat([torch.arange(length) for length in lengths])
         hidden = self._norm(self._words[ids] + self._positions[positions])
         groups = _equal_length_groups(lengths)
-        for index, layer in enumerate(self._layers):
-            changes = [
-                (segment.start, segment.end, segment.layers[index]) for segment in segments if segment.layers
-            ]
-            hidden = self._forward_layer(layer, hidden, groups, changes)
-        row_of_token = torch.repeat_interleave(torch.arange(len(rows)), torch.tensor(lengths))
-        sums = torch.zeros(len(rows), self.config.hidden_size).index_add_(0, row_of_token, hidden)
-        return sums / torch.tensor(lengths, dtype=sums.dtype).unsqueeze(1)
+        for index, layer in enumerate(self._layers[:-1]):
+            context = self._attend(layer, hidden, groups, _changes(segments, index))
+            hidden = _after_attention(layer, context, hidden, _changes(segments, index))
+        layer, index = self._layers[-1], len(self._layers) - 1
+        context = self._attend(layer, hidden, groups, _changes(segments, index))
+        if any(read is not None for read in reads):
+            chosen = _chosen_tokens(lengths, reads)
+            context, hidden = context[chosen], hidden[chosen]
+            segments = _among(chosen, segments)
+        return _after_attention(layer, context, hidden, _changes(segments, index))
 
-    def _forward_layer(
+    def _attend(
         self,
         layer: _Layer,
         hidden: Tensor,
         groups: Sequence[tuple[int, int, int]],
-        changes: Sequence[tuple[int, int, LayerAdapter]],
+        changes: Sequence[_Change],
     ) -> Tensor:
+        """What each token's heads gather from its row, [tokens, hidden]."""
         qkv = layer.query_key_value(hidden)
         for start, end, change in changes:
             _apply(change.query_key_value, hidden, qkv, start, end)
-        context = self._attend(qkv, groups)
-        attended = layer.attention_output(context)
-        for start, end, change in changes:
-            _apply(change.attention_output, context, attended, start, end)
-        hidden = layer.attention_norm(attended.add_(hidden))
-        inner = layer.intermediate(hidden)
-        for start, end, change in changes:
-            _apply(change.intermediate, hidden, inner, start, end)
-        inner = F.gelu(inner)
-        out = layer.output(inner)
-        for start, end, change in changes:
-            _apply(change.output, inner, out, start, end)
-        return layer.output_norm(out.add_(hidden))
-
-    def _attend(self, qkv: Tensor, groups: Sequence[tuple[int, int, int]]) -> Tensor:
         heads = self.config.heads
         size = self.config.hidden_size // heads
         context = qkv.new_empty(qkv.shape[0], self.config.hidden_size)
@@ -228,6 +226,26 @@ def _read_linear(tensors: Mapping[str, Tensor], name: str) -> _Linear:
     return _Linear(tensors[f"{name}.weight"], tensors[f"{name}.bias"])
 
 
+def _after_attention(layer: _Layer, context: Tensor, hidden: Tensor, changes: Sequence[_Change]) -> Tensor:
+    """The rest of the layer, token by token: [tokens, hidden] from what attention gathered and the layer's input."""
+    attended = layer.attention_output(context)
+    for start, end, change in changes:
+        _apply(change.attention_output, context, attended, start, end)
+    hidden = layer.attention_norm(attended.add_(hidden))
+    inner = layer.intermediate(hidden)
+    for start, end, change in changes:
+        _apply(change.intermediate, hidden, inner, start, end)
+    inner = F.gelu(inner)
+    out = layer.output(inner)
+    for start, end, change in changes:
+        _apply(change.output, inner, out, start, end)
+    return layer.output_norm(out.add_(hidden))
+
+
+def _changes(segments: Sequence[Segment], layer: int) -> list[_Change]:
+    return [(segment.start, segment.end, segment.layers[layer]) for segment in segments if segment.layers]
+
+
 def _apply(change: LowRank | None, x: Tensor, y: Tensor, start: int, end: int) -> None:
     """Add the change's part to y[start:end], in place."""
     if change is not None:
@@ -246,3 +264,23 @@ def _equal_length_groups(lengths: Sequence[int]) -> list[tuple[int, int, int]]:
             groups.append((start, 1, length))
         start += length
     return groups
+
+
+def _chosen_tokens(lengths: Sequence[int], reads: Sequence[Sequence[int] | None]) -> Tensor:
+    """The packed batch's tokens that are read, ascending."""
+    chosen: list[int] = []
+    start = 0
+    for length, read in zip(lengths, reads, strict=True):
+        chosen += range(start, start + length) if read is None else (start + position for position in read)
+        start += length
+    return torch.tensor(chosen, dtype=torch.long)
+
+
+def _among(chosen: Tensor, segments: Sequence[Segment]) -> list[Segment]:
+    """The segments by their places among the chosen tokens."""
+    edges = torch.tensor([segment.end for segment in segments])
+    ends = torch.searchsorted(chosen, edges).tolist()
+    return [
+        Segment(start, end, segment.layers)
+        for start, end, segment in zip([0, *ends], ends, segments, strict=False)
+    ]

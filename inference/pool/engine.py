@@ -1,4 +1,4 @@
-"""The engine: rows of any tenants in, scores out. It knows no HTTP, no queue and no tenant."""
+"""The engine: rows of any tenants in, numbers out. It knows no HTTP, no queue and no tenant."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,43 +6,51 @@ from itertools import groupby
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from core.catalogue import Task
 from inference.pool.adapters import Adapter
+from inference.pool.base import LoadedBase
 from inference.pool.encoder import Segment
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One text's token ids, and the adapter to run them with."""
+    """One text's token ids, and what to run them with: an adapter, or a base model for the text's embedding.
 
-    ids: list[int]
-    adapter: Adapter
+    `reads` are the positions that the head looks at, ascending, where the task is tagging: one for each word.
+    """
 
-
-Scores = tuple[float, ...]
+    ids: Sequence[int]
+    weights: Adapter | LoadedBase
+    reads: Sequence[int] | None = None
 
 
 class Engine:
-    """Runs batches that mix tenants. A row's result depends on the row and its adapter only."""
+    """Runs batches that mix tenants and tasks. A row's result depends on the row and its adapter only."""
 
     def __init__(self, threads: int = 1) -> None:
         """`threads`: how many cores one batch may take."""
         self._threads = threads
 
     def enter_thread(self) -> None:
-        """To be called once by the thread that will call `classify`: torch keeps the setting by thread."""
+        """To be called once by the thread that will call `run`: torch keeps the setting by thread."""
         torch.set_num_threads(self._threads)
 
-    def classify(self, rows: Sequence[Row]) -> list[Scores | None]:
-        """For each row, in order, a probability for each of its adapter's labels.
+    def run(self, rows: Sequence[Row]) -> list[Tensor | None]:
+        """For each row, in order, what its task gives, fp32:
 
-        None for a row whose adapter computes something that is not a finite number.
+        - classification, multi-label: a probability for each of its adapter's labels, [labels];
+        - tagging: the probabilities of the tags at each position that is read, [positions, tags];
+        - a base model: the embedding, mean-pooled and of length 1, [hidden].
+
+        None for a row whose numbers are not all finite.
         """
-        results: list[Scores | None] = [None] * len(rows)
+        results: list[Tensor | None] = [None] * len(rows)
         with torch.inference_mode():
             for order in _by_encoder(rows):
-                for index, scores in zip(order, _classify([rows[i] for i in order]), strict=True):
-                    results[index] = scores
+                for index, result in zip(order, _run([rows[i] for i in order]), strict=True):
+                    results[index] = result if bool(torch.isfinite(result).all()) else None
         return results
 
 
@@ -52,30 +60,38 @@ def _by_encoder(rows: Sequence[Row]) -> Iterator[list[int]]:
 
     def key(index: int) -> tuple[int, int, int]:
         row = rows[index]
-        return id(row.adapter.encoder), id(row.adapter), len(row.ids)
+        return id(row.weights.encoder), id(row.weights), len(row.ids)
 
-    for _, indexes in groupby(
-        sorted(range(len(rows)), key=key), key=lambda index: id(rows[index].adapter.encoder)
-    ):
+    for _, indexes in groupby(sorted(range(len(rows)), key=key), key=lambda index: key(index)[0]):
         yield list(indexes)
 
 
-def _classify(rows: Sequence[Row]) -> list[Scores | None]:
-    groups = [list(group) for _, group in groupby(rows, key=lambda row: id(row.adapter))]
+def _run(rows: Sequence[Row]) -> list[Tensor]:
+    """Results of rows of one encoder, those of one adapter next to each other."""
+    groups = [list(group) for _, group in groupby(rows, key=lambda row: id(row.weights))]
     segments: list[Segment] = []
     start = 0
     for group in groups:
         end = start + sum(len(row.ids) for row in group)
-        segments.append(Segment(start, end, group[0].adapter.layers))
+        weights = group[0].weights
+        segments.append(Segment(start, end, weights.layers if isinstance(weights, Adapter) else ()))
         start = end
-    pooled = rows[0].adapter.encoder.mean_pooled([row.ids for row in rows], segments)
-    results: list[Scores | None] = []
-    for group, part in zip(groups, pooled.split([len(group) for group in groups]), strict=True):
-        adapter = group[0].adapter
-        logits = torch.addmm(adapter.head_bias, part, adapter.head_weight.T)
-        results.extend(_finite(scores) for scores in torch.softmax(logits, dim=-1))
-    return results
+    reads = [row.reads for row in rows]
+    hidden = rows[0].weights.encoder.last_hidden_states([row.ids for row in rows], segments, reads)
+    counts = [len(row.ids) if row.reads is None else len(row.reads) for row in rows]
+    states = iter(hidden.split(counts))
+    return [result for group in groups for result in _head(group[0].weights, [next(states) for _ in group])]
 
 
-def _finite(scores: Tensor) -> Scores | None:
-    return tuple(scores.tolist()) if bool(torch.isfinite(scores).all()) else None
+def _head(weights: Adapter | LoadedBase, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Results of rows that share `weights`, from their last hidden states, [positions, hidden] each."""
+    if isinstance(weights, Adapter) and weights.task is Task.TAGGING:
+        logits = torch.addmm(weights.head_bias, torch.cat(list(states)), weights.head_weight.T)
+        return tuple(torch.softmax(logits, dim=-1).split([len(state) for state in states]))
+    pooled = torch.stack([state.mean(dim=0) for state in states])
+    if not isinstance(weights, Adapter):
+        return F.normalize(pooled).unbind()
+    logits = torch.addmm(weights.head_bias, pooled, weights.head_weight.T)
+    if weights.task is Task.MULTI_LABEL:
+        return torch.sigmoid(logits).unbind()
+    return torch.softmax(logits, dim=-1).unbind()

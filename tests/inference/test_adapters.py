@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from core.catalogue import DEFAULT_BASE_MODEL
-from inference.pool.adapters import Adapter, AdapterCache, InvalidAdapter, parse
+from inference.pool.adapter_cache import AdapterCache
+from inference.pool.adapter_files import InvalidAdapter
+from inference.pool.adapters import Adapter, parse
 from inference.pool.base import LoadedBase, load_base
 from tests.inference.adapter_files import Reference
 
@@ -34,11 +36,13 @@ def adapter(reference: Reference, bases: dict[str, LoadedBase]) -> Adapter:
     ("metadata", "message"),
     [
         ({"format": "other/1"}, "format"),
-        ({"task": "chat"}, "format"),
+        ({"task": "chat"}, "not an encoder"),
+        ({"task": "poetry"}, "does not know the file's task"),
         ({"base_model": "unknown"}, "does not serve"),
         ({"base_digest": "0" * 64}, "other weights"),
         ({"labels": "a, b"}, "labels"),
         ({"labels": "[]"}, "labels"),
+        ({"task": "tagging"}, "as a tagging model's"),
         ({"labels": '["a", "a"]'}, "twice"),
         ({"labels": '["a", "b", "c"]'}, "head.weight has the shape"),
         ({"max_length": "513"}, "max_length"),

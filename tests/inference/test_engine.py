@@ -9,7 +9,7 @@ import torch
 from core.catalogue import DEFAULT_BASE_MODEL
 from inference.pool.adapters import Adapter, parse
 from inference.pool.base import LoadedBase, cut, load_base
-from inference.pool.engine import Engine, Row, Scores
+from inference.pool.engine import Engine, Row
 from tests.inference.adapter_files import ALL_TARGETS, Reference
 
 TEXTS = [
@@ -53,8 +53,8 @@ def rows_of(adapter: Adapter, texts: Sequence[str] = TEXTS) -> list[Row]:
     return [Row(cut(ids, adapter.max_length), adapter) for ids in adapter.base.tokenise(texts)]
 
 
-def furthest(results: Sequence[Scores | None], expected: torch.Tensor) -> float:
-    return float((torch.tensor(results) - expected).abs().max())
+def furthest(results: Sequence[torch.Tensor | None], expected: torch.Tensor) -> float:
+    return float((torch.stack([result for result in results if result is not None]) - expected).abs().max())
 
 
 def test_tokens_are_those_of_transformers(base: LoadedBase, references: list[Reference]) -> None:
@@ -63,7 +63,7 @@ def test_tokens_are_those_of_transformers(base: LoadedBase, references: list[Ref
 
 def test_each_adapter_alone_agrees_with_peft(references: list[Reference], adapters: list[Adapter]) -> None:
     for reference, adapter in zip(references, adapters, strict=True):
-        results = Engine().classify(rows_of(adapter))
+        results = Engine().run(rows_of(adapter))
         assert furthest(results, reference.scores(TEXTS)) < TOLERANCE
 
 
@@ -75,7 +75,7 @@ def test_adapters_change_the_answer(
         name: torch.zeros_like(value) for name, value in reference.tensors().items() if "lora_B" in name
     }
     plain = parse(reference.file(without), {base.id: base})
-    assert furthest(Engine().classify(rows_of(plain)), reference.scores(TEXTS)) > 0.01
+    assert furthest(Engine().run(rows_of(plain)), reference.scores(TEXTS)) > 0.01
 
 
 def test_a_batch_mixed_over_adapters_agrees_with_each_alone(
@@ -83,7 +83,7 @@ def test_a_batch_mixed_over_adapters_agrees_with_each_alone(
 ) -> None:
     by_adapter = [rows_of(adapter) for adapter in adapters]
     mixed = [row for rows in zip(*by_adapter, strict=True) for row in rows]
-    results = Engine().classify(mixed)
+    results = Engine().run(mixed)
     for index, reference in enumerate(references):
         assert furthest(results[index :: len(adapters)], reference.scores(TEXTS)) < TOLERANCE
 
@@ -97,12 +97,12 @@ def test_an_adapter_of_nan_spoils_its_own_rows_only(
     broken = parse(references[0].file(tensors), {base.id: base})
     healthy = rows_of(adapters[1])
     mixed = [row for pair in zip(rows_of(broken), healthy, strict=True) for row in pair]
-    results = Engine().classify(mixed)
+    results = Engine().run(mixed)
     assert results[0::2] == [None] * len(TEXTS)
     assert furthest(results[1::2], references[1].scores(TEXTS)) < TOLERANCE
 
 
 def test_a_single_row_of_the_longest_text_runs(references: list[Reference], adapters: list[Adapter]) -> None:
     text = "word " * 5000
-    results = Engine().classify(rows_of(adapters[0], [text]))
+    results = Engine().run(rows_of(adapters[0], [text]))
     assert furthest(results, references[0].scores([text])) < TOLERANCE

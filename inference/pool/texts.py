@@ -1,0 +1,185 @@
+"""Routes that read texts with an encoder: classify, tag, embed. Nothing of a text outlives its request."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from torch import Tensor
+
+from core.catalogue import Task
+from inference.pool import bodies
+from inference.pool.adapters import Adapter
+from inference.pool.base import LoadedBase, Tokens
+from inference.pool.dispatcher import DeadlinePassed, EngineFailed
+from inference.pool.engine import Row
+from inference.pool.entities import merge
+from inference.pool.errors import PoolError
+from inference.pool.scheduler import PoolQueueFull, QueueFull, TenantQueueFull
+from inference.pool.service import Pool
+from inference.tickets import Ticket, Use
+
+log = structlog.get_logger(__name__)
+
+_INLINE_CHARACTERS = 8192
+_CLASSIFICATION = frozenset({Task.CLASSIFICATION, Task.MULTI_LABEL})
+_TAGGING = frozenset({Task.TAGGING})
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What the engine made of a request's texts: a result for each, [scores] or [words, tags] or [hidden]."""
+
+    tokens: list[Tokens]
+    truncated: list[bool]
+    results: list[Tensor]
+
+    def counts(self) -> dict[str, Any]:
+        return {"tokens": [len(tokens.ids) for tokens in self.tokens], "truncated": self.truncated}
+
+
+class TextRoutes:
+    """POST /v1/classify, /v1/tag and /v1/embed, each for the tenant that its ticket names."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def classify(self, request: Request) -> Response:
+        """Scores by label, of adapters for one label or several."""
+        return await self._answer(request, self._classify)
+
+    async def tag(self, request: Request) -> Response:
+        """Entities with their characters' offsets."""
+        return await self._answer(request, self._tag)
+
+    async def embed(self, request: Request) -> Response:
+        """Embeddings from the base model that the ticket names, with no adapter."""
+        return await self._answer(request, self._embed)
+
+    async def _classify(self, ticket: Ticket, texts: list[str], truncate: bool) -> dict[str, Any]:
+        adapter = self._adapter(ticket, _CLASSIFICATION)
+        reading = await self._read(ticket, adapter, adapter.base, texts, truncate)
+        results = [
+            {"scores": dict(zip(adapter.labels, scores.tolist(), strict=True))} for scores in reading.results
+        ]
+        return {"results": results, **reading.counts()}
+
+    async def _tag(self, ticket: Ticket, texts: list[str], truncate: bool) -> dict[str, Any]:
+        adapter = self._adapter(ticket, _TAGGING)
+        reading = await self._read(ticket, adapter, adapter.base, texts, truncate)
+        results = [
+            {"entities": [asdict(entity) for entity in merge(tokens.words, tags.tolist(), adapter.labels)]}
+            for tokens, tags in zip(reading.tokens, reading.results, strict=True)
+        ]
+        return {"results": results, **reading.counts()}
+
+    async def _embed(self, ticket: Ticket, texts: list[str], truncate: bool) -> dict[str, Any]:
+        if ticket.adapter:
+            raise PoolError(
+                422, "wrong_task", "Embeddings come from a base model, and the ticket names an adapter."
+            )
+        base = self._pool.bases.get(ticket.base)
+        if base is None:
+            raise PoolError(422, "wrong_base", f"The pool has no encoder {ticket.base!r}.")
+        reading = await self._read(ticket, base, base, texts, truncate)
+        return {"embeddings": [embedding.tolist() for embedding in reading.results], **reading.counts()}
+
+    def _adapter(self, ticket: Ticket, tasks: frozenset[Task]) -> Adapter:
+        if not ticket.adapter:
+            raise PoolError(422, "wrong_task", "The ticket names no adapter, and this route needs one.")
+        adapter = self._pool.adapter(ticket)
+        if adapter.task not in tasks or not isinstance(adapter, Adapter):
+            raise PoolError(422, "wrong_task", f"The adapter is for {adapter.task}: this route is not.")
+        return adapter
+
+    async def _read(
+        self,
+        ticket: Ticket,
+        weights: Adapter | LoadedBase,
+        base: LoadedBase,
+        texts: list[str],
+        truncate: bool,
+    ) -> _Reading:
+        tagging = isinstance(weights, Adapter) and weights.task is Task.TAGGING
+        whole = await self._tokenise(base, texts, words=tagging)
+        truncated = [len(tokens.ids) > weights.max_length for tokens in whole]
+        if any(truncated) and not truncate:
+            index = truncated.index(True)
+            count = len(whole[index].ids)
+            raise PoolError(
+                422,
+                "text_too_long",
+                f"Text {index} has {count} tokens; the model reads {weights.max_length}.",
+                index=index,
+                tokens=count,
+                max_length=weights.max_length,
+            )
+        tokens = [each.cut(weights.max_length) for each in whole]
+        rows = [
+            Row(each.ids, weights, [word.position for word in each.words] if tagging else None)
+            for each in tokens
+        ]
+        return _Reading(tokens, truncated, await self._run(ticket, rows))
+
+    async def _run(self, ticket: Ticket, rows: list[Row]) -> list[Tensor]:
+        dispatcher = self._pool.dispatcher
+        try:
+            results = await dispatcher.run_rows(
+                ticket.tenant, rows, deadline=ticket.expires, weight=ticket.weight
+            )
+        except QueueFull as full:
+            status, code = {TenantQueueFull: (429, "tenant_queue_full"), PoolQueueFull: (503, "pool_full")}[
+                type(full)
+            ]
+            wait = dispatcher.retry_after(full.queued_tokens)
+            raise PoolError(status, code, str(full), retry_after=wait) from None
+        except DeadlinePassed as late:
+            wait = dispatcher.retry_after(dispatcher.queued_tokens)
+            raise PoolError(504, "deadline", str(late), retry_after=wait) from None
+        except EngineFailed as failure:
+            raise PoolError(500, "engine_failed", str(failure)) from None
+        good = [result for result in results if result is not None]
+        if len(good) < len(results):
+            raise PoolError(422, "adapter_broken", "The adapter computes numbers that are not finite.")
+        return good
+
+    async def _tokenise(self, base: LoadedBase, texts: list[str], *, words: bool) -> list[Tokens]:
+        def tokenise() -> list[Tokens]:
+            if words:
+                return base.tokenise_words(texts)
+            return [Tokens(ids, ()) for ids in base.tokenise(texts)]
+
+        if sum(map(len, texts)) <= _INLINE_CHARACTERS:
+            return tokenise()
+        return await asyncio.get_running_loop().run_in_executor(self._pool.reader, tokenise)
+
+    async def _answer(self, request: Request, work: Callable[..., Any]) -> Response:
+        metrics = self._pool.metrics
+        ticket = self._pool.ticket(request, Use.PREDICT)
+        started = time.perf_counter()
+        try:
+            texts, truncate = bodies.parse_texts(await bodies.read(request, bodies.MAXIMUM_BODY))
+            answer = await work(ticket, texts, truncate)
+        except PoolError as error:
+            metrics.requests.labels(ticket.tier, error.code).inc()
+            raise
+        seconds = time.perf_counter() - started
+        tokens = sum(answer["tokens"])
+        metrics.requests.labels(ticket.tier, "ok").inc()
+        metrics.rows.labels(ticket.tier).inc(len(texts))
+        metrics.tokens.labels(ticket.tier).inc(tokens)
+        metrics.request_seconds.labels(ticket.tier).observe(seconds)
+        log.info(
+            "answered",
+            request_id=ticket.request,
+            tenant_id=ticket.tenant,
+            route=request.url.path,
+            rows=len(texts),
+            tokens=tokens,
+            ms=round(seconds * 1000, 1),
+        )
+        return JSONResponse(answer)
