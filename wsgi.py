@@ -17,7 +17,7 @@ def _make_portal() -> Flask:
 
 def _make_api() -> Flask:
     from core.privacy.detect import warm_up
-    from inference.gateway.app import create_api
+    from portal.api.app import create_api
 
     api = create_api()
     warm_up()  # or each process's first request would wait seconds for it

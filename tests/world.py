@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID, uuid4
+from hashlib import sha256
+from uuid import uuid4
 
 from billing.periods import Month
 from core import api_keys
@@ -12,13 +13,17 @@ from core.clock import now
 from core.db import operator_session
 from core.models.billing import Invoice, InvoiceStatus
 from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
+from core.models.files import ApiFile, FilePurpose
 from core.models.fine_tune_jobs import FineTuneJob, JobStatus, Method
 from core.models.models import Adapter, Model
 from core.models.users import Invite, User
 from core.passwords import hash_password
+from core.storage import blob_store, tenant_key
 from core.tenancy import Role, TenantScope
+from inference.gateway.public_ids import Prefix, public_id
 
 PASSWORD = "correct horse battery"
+_FILE = b'{"text": "Where is my parcel?", "label": "a"}\n'
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,15 @@ def build_world(scope: TenantScope) -> World:
             lineage={},
             promotable=False,
         )
+        file = owned(
+            ApiFile,
+            filename="messages.jsonl",
+            purpose=FilePurpose.FINE_TUNE,
+            size_bytes=len(_FILE),
+            digest=sha256(_FILE).hexdigest(),
+            blob=f"files/{uuid4()}",
+        )
+        blob_store().put(tenant_key(session, tenant_id), file.blob, _FILE)
         period = Month.containing(now())
         invoice = owned(
             Invoice,
@@ -120,7 +134,7 @@ def build_world(scope: TenantScope) -> World:
             due_at=now(),
         )
         session.commit()
-    ids: dict[str, UUID] = {
+    ids: dict[str, object] = {
         "user_id": user.id,
         "invite_id": invite.id,
         "key_id": key.id,
@@ -131,5 +145,7 @@ def build_world(scope: TenantScope) -> World:
         "adapter_id": adapter.id,
         "invoice_id": invoice.id,
         "tenant_id": tenant_id,
+        "file_id": public_id(Prefix.FILE, file.id),
+        "model": model.name,
     }
     return World(scope, ids, plain, model.name)

@@ -1,24 +1,25 @@
 """The API's Flask app."""
 
 import time
+from collections.abc import Sequence
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Blueprint, Flask, Response, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from core.config import get_settings
 from core.log import configure_logging
 from inference.gateway import auth, errors, limits, request_id
 from inference.gateway.access import require_stated_access
-from inference.gateway.routes import classify, health, models
+from inference.gateway.routes import classify, files, health, models
 
 log = structlog.get_logger(__name__)
 
 MAXIMUM_BODY = 4 << 20
 
 
-def create_api() -> Flask:
-    """The API as a WSGI app.
+def create_api(more: Sequence[Blueprint] = ()) -> Flask:
+    """The API as a WSGI app, with `more` routes from above: those that need training (portal/api/).
 
     Raises ConfigError where the environment is incomplete, RuntimeError where a view does not say who may
     use it.
@@ -32,8 +33,10 @@ def create_api() -> Flask:
     app.before_request(_start_clock)
     for part in (request_id, errors, auth, limits):
         part.init_app(app)
-    for routes in (classify, models, health):
+    for routes in (classify, models, files, health):
         app.register_blueprint(routes.bp)
+    for blueprint in more:
+        app.register_blueprint(blueprint)
     app.after_request(_finish)
     require_stated_access(app)
     return app

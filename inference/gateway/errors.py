@@ -113,7 +113,10 @@ def from_prediction(error: PredictionError) -> ApiError:
 
 
 def _denied(error: PermissionDenied) -> ApiError:
-    return ApiError(403, ErrorType.PERMISSION, "permission_denied", str(error))
+    message = (
+        f"{error} Make a key that may manage files, fine-tunes and models on the portal's page 'API keys'."
+    )
+    return ApiError(403, ErrorType.PERMISSION, "permission_denied", message)
 
 
 def _rate_limited(error: RateLimitExceeded) -> Response:
