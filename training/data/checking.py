@@ -7,13 +7,15 @@ from typing import Any
 from core.privacy.types import Policy
 from core.storage import TenantKey
 from training.data.batches import in_batches
-from training.data.columns import ColumnMapping, LabeledRow, labeled_rows
+from training.data.columns import ColumnMapping
 from training.data.personal import Protector, Summary, for_display
 from training.data.profile import Profiler
 from training.data.readers import Reading
 from training.data.report import Report
+from training.data.row_readers import read_rows
 from training.data.table import Table
 from training.data.tokens import TokenCounter
+from training.data.uploaded import UploadedRow
 
 SEARCHED_ROWS = 10_000
 SEARCHED_CHARACTERS = 1_500_000
@@ -37,8 +39,8 @@ def check(
 
     `position` tells how far the table's file has been read, `beat` is told how far the check is (0 to 1).
     """
-    profiler = Profiler(tokens)
-    for batch in in_batches(labeled_rows(table, mapping)):
+    profiler = Profiler(tokens, mapping.task)
+    for batch in in_batches(read_rows(table, mapping)):
         profiler.add(batch)
         beat(position() * _FIRST_PASS)
     profile = profiler.finish()
@@ -49,10 +51,10 @@ def check(
     )
     protector = Protector(key, policy)
     summary = Summary(policy)
-    examples: dict[int, LabeledRow] = {}
+    examples: dict[int, UploadedRow] = {}
 
-    def searched() -> Iterator[LabeledRow]:
-        for row in labeled_rows(table, mapping):
+    def searched() -> Iterator[UploadedRow]:
+        for row in read_rows(table, mapping):
             if row.number in wanted:
                 examples[row.number] = row
             if row.number % every == 0:
@@ -60,6 +62,6 @@ def check(
 
     wanted = report.rows_wanted
     for batch in in_batches(searched()):
-        summary.add([row.number for row in batch], protector.protect([row.text for row in batch]))
+        summary.add(protector.protect_rows(batch))
         beat(_FIRST_PASS + position() * (1 - _FIRST_PASS))
     return report.to_json(examples, for_display(key, policy).texts, summary.to_json(profile.rows))

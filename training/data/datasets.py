@@ -23,8 +23,9 @@ from core.queues import Queue, enqueue_after_commit, rq_queue
 from core.storage import Blob, blob_store, tenant_key
 from core.tenancy import Permission, TenantScope
 from training.data.claims import STALE
-from training.data.columns import ColumnMapping, guess_mapping
+from training.data.columns import ColumnMapping
 from training.data.errors import DataError
+from training.data.guessing import guess_mapping, guess_task
 from training.data.readers import Reading, detect, open_table, preview
 from training.data.rows import StoredRow, decode
 from training.data.table import Table
@@ -38,6 +39,8 @@ _ABANDONED = timedelta(days=14)
 
 WAITING = frozenset({DatasetStatus.UPLOADED, DatasetStatus.REVIEW, DatasetStatus.FAILED})
 """Statuses in which a version waits for a person."""
+
+_OF_A_TASK = {DatasetStatus.CHECKING, DatasetStatus.REVIEW, DatasetStatus.IMPORTING, DatasetStatus.READY}
 
 UNFINISHED = WAITING | {DatasetStatus.CHECKING, DatasetStatus.IMPORTING}
 
@@ -84,7 +87,7 @@ def add_version(
     with blob_store().open(key, upload.name) as stream:
         reading = detect(stream, filename)
         table = open_table(stream, reading)
-        mapping = _guess(table)
+        mapping = guess(table, _settled_task(session, dataset))
     # Two uploads at once would both find the same number free.
     session.execute(select(Dataset.id).where(Dataset.id == dataset.id).with_for_update())
     number = session.scalar(
@@ -112,12 +115,14 @@ def add_version(
     return version
 
 
-def _guess(table: Table) -> ColumnMapping | None:
-    """The likeliest mapping of `table`. Raises DataError where it cannot have one."""
+def guess(table: Table, task: Task | None = None) -> ColumnMapping:
+    """The likeliest mapping of `table`, for `task` where it is known. Raises DataError where it cannot have one."""
     rows = preview(table)
     if not rows:
         raise DataError("The file has column names but no rows below them. Add rows and upload it again.")
-    mapping = guess_mapping(table.columns, rows)
+    mapping = guess_mapping(
+        table.columns, rows, table.several, task or guess_task(table.columns, rows, table.several)
+    )
     if mapping is None:
         raise DataError(
             "The file has one column, but texts and labels need one each. If it has more, separate them by commas."
@@ -168,7 +173,7 @@ def read_differently(
     )
     with open_upload(session, version) as stream:
         table = open_table(stream, reading)
-        mapping = _guess(table)
+        mapping = guess(table, mapping_of(version).task)
     _move(
         session,
         scope,
@@ -182,13 +187,23 @@ def read_differently(
     )
 
 
+def guess_again(session: Session, version: DatasetVersion, task: Task) -> ColumnMapping:
+    """The likeliest mapping of the waiting upload for `task`. Raises DataError where it cannot have one."""
+    with open_upload(session, version) as stream:
+        return guess(open_table(stream, reading_of(version)), task)
+
+
 def start_check(
     session: Session, scope: TenantScope, version: DatasetVersion, mapping: ColumnMapping
 ) -> None:
-    """Have the upload checked with these columns. Raises DatasetError where it does not wait for that."""
-    columns = [column for column in (mapping.text, mapping.label, mapping.split) if column is not None]
-    if len(set(columns)) < len(columns):
+    """Have the upload checked with these columns. Raises DatasetError where it does not wait for that.
+
+    The task of the first version that is checked is the dataset's: all its versions are for that one.
+    """
+    if len(set(mapping.columns)) < len(mapping.columns):
         raise DatasetError("Choose different columns for text, label and split.", "label")
+    scope.require(Permission.DATASETS_WRITE)
+    _settle_task(session, version, mapping.task)
     _move(
         session,
         scope,
@@ -202,6 +217,26 @@ def start_check(
         heartbeat_at=None,
     )
     _ring(session, version)
+
+
+def _settled_task(session: Session, dataset: Dataset, but: UUID | None = None) -> Task | None:
+    """What the dataset's versions, `but` one, are labeled for; None while none has been checked."""
+    others = select(DatasetVersion.id).where(
+        DatasetVersion.dataset_id == dataset.id, DatasetVersion.status.in_(_OF_A_TASK)
+    )
+    if but is not None:
+        others = others.where(DatasetVersion.id != but)
+    return dataset.task if session.scalar(select(others.exists())) else None
+
+
+def _settle_task(session: Session, version: DatasetVersion, task: Task) -> None:
+    dataset = session.get_one(Dataset, version.dataset_id, with_for_update=True, populate_existing=True)
+    if _settled_task(session, dataset, version.id) not in (None, task):
+        raise DatasetError(
+            f"The other versions of this dataset are for {dataset.task.value}. Upload the file as a new dataset.",
+            "task",
+        )
+    dataset.task = task
 
 
 def accept(session: Session, scope: TenantScope, version: DatasetVersion) -> None:

@@ -5,7 +5,7 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from training.data.encodings import check_line, text_stream
 from training.data.errors import DataError, at_row
@@ -102,6 +102,8 @@ def _is_number(value: str) -> bool:
 class DelimitedTable:
     """A CSV or TSV file, read from a seekable binary stream."""
 
+    several: frozenset[str] = frozenset()
+
     def __init__(self, stream: BinaryIO, encoding: str, dialect: Dialect, header: bool) -> None:
         """Raises DataError where there is no first row or it cannot be read."""
         self._stream = stream
@@ -125,6 +127,15 @@ class DelimitedTable:
         for number, row in enumerate(rows, start=1):
             fields = row if len(row) == width else self._fit(row, number)
             yield Record(number, tuple([fields[position] for position in wanted]))
+
+    def values(
+        self, columns: Sequence[str], optional: Sequence[str] = ()
+    ) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """See Table.values."""
+        present = [name for name in optional if name in self.columns]
+        for number, fields in self.records([*columns, *present]):
+            given = dict(zip(present, fields[len(columns) :], strict=True))
+            yield number, (*fields[: len(columns)], *(given.get(name) for name in optional))
 
     def _fit(self, row: list[str], number: int) -> list[str]:
         """`row` without empty fields past the last column, which spreadsheets leave. Raises DataError."""

@@ -1,104 +1,54 @@
 """What stands out in a data set, in plain words, with what to do about it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from training.data.normalise import without_case_and_punctuation
-from training.data.profile import NO_LABEL, Profile
+from core.catalogue import Task
+from training.data.finding import EXAMPLES, Finding, Positions, Severity, count_rows, examples_at
+from training.data.label_findings import labels_alike, scarce_labels, too_few_labels, uneven, unlabeled
+from training.data.profile import Profile
 from training.data.splits import SPLITS, TRAIN
+from training.data.uploaded import Gap
+from training.data.wording import WORDING
 
-EXAMPLES = 5
-FEW_EXAMPLES = 10
 FEWEST_ROWS = 20
 MANY_TOO_LONG = 0.05
-UNEVEN = 50
-_SHOWN_LABELS = 5
-
-Positions = npt.NDArray[np.int64]
-
-
-class Severity(StrEnum):
-    """An ERROR keeps the data set from being accepted."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something found in `count` rows, labels or texts. `examples` are (row number, a remark or "")."""
-
-    code: str
-    severity: Severity
-    title: str
-    explanation: str
-    action: str
-    count: int
-    examples: tuple[tuple[int, str], ...] = ()
 
 
 def find_all(profile: Profile) -> list[Finding]:
     """Every finding about `profile`, the gravest first."""
     checks = (
         _too_few_rows,
-        _too_few_labels,
+        too_few_labels,
         _no_training_rows,
         _empty,
         _duplicates,
         _conflicts,
         _leaks,
-        _scarce_labels,
-        _labels_alike,
-        _uneven,
+        scarce_labels,
+        labels_alike,
+        uneven,
         _too_long,
+        unlabeled,
     )
     found = [finding for check in checks for finding in check(profile)]
     return sorted(found, key=lambda finding: list(Severity).index(finding.severity))
 
 
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
-
-
-def _examples(
-    profile: Profile, positions: Positions, remarks: list[str] | None = None
-) -> tuple[tuple[int, str], ...]:
-    shown = positions[:EXAMPLES]
-    return tuple(
-        (int(profile.numbers[position]), remarks[index] if remarks else "")
-        for index, position in enumerate(shown)
-    )
-
-
 def _too_few_rows(profile: Profile) -> Iterator[Finding]:
     rows = len(profile.kept)
     if rows < FEWEST_ROWS:
+        what = "conversations" if profile.task is Task.CHAT else "labeled texts"
         yield Finding(
             "too_few_rows",
             Severity.ERROR,
-            f"Only {_rows(rows)} to learn from",
+            f"Only {count_rows(rows)} to learn from",
             "So few rows cannot be divided into some to learn from, some to choose by and some to test with.",
-            f"Upload at least {FEWEST_ROWS} different labeled texts; a few hundred give a useful model.",
+            f"Upload at least {FEWEST_ROWS} different {what}; a few hundred give a useful model.",
             rows,
-        )
-
-
-def _too_few_labels(profile: Profile) -> Iterator[Finding]:
-    labels = len(np.unique(profile.labels[profile.complete]))
-    if labels < 2:
-        yield Finding(
-            "too_few_labels",
-            Severity.ERROR,
-            "There is only one label" if labels else "There are no labels",
-            "A model learns to tell labels apart, so it needs at least two.",
-            "Check that you chose the column with the labels, or add texts with another label.",
-            labels,
         )
 
 
@@ -115,20 +65,19 @@ def _no_training_rows(profile: Profile) -> Iterator[Finding]:
 
 
 def _empty(profile: Profile) -> Iterator[Finding]:
-    for code, what, empty in (
-        ("empty_text", "text", profile.characters == 0),
-        ("empty_label", "label", (profile.labels == NO_LABEL) & (profile.characters > 0)),
-    ):
-        positions = np.flatnonzero(empty)
+    words = WORDING[profile.task]
+    for code, what, gap in (("empty_text", words.text, Gap.TEXT), ("empty_label", words.answer, Gap.ANSWER)):
+        positions = np.flatnonzero(profile.gaps == gap)
         if len(positions):
+            article = "an" if what[0] in "aeiou" else "a"
             yield Finding(
                 code,
                 Severity.WARNING,
-                f"{_rows(len(positions))} without a {what}",
-                f"A row without a {what} teaches nothing.",
+                f"{count_rows(len(positions))} without {article} {what}",
+                f"A row without {article} {what} teaches nothing.",
                 "They are left out. Fill them in and upload again if they should count.",
                 len(positions),
-                _examples(profile, positions),
+                examples_at(profile, positions),
             )
 
 
@@ -138,23 +87,25 @@ def _duplicates(profile: Profile) -> Iterator[Finding]:
     if not len(repeated):
         return
     first = _first_equal(profile, complete, repeated[:EXAMPLES])
+    words = WORDING[profile.task]
     yield Finding(
         "duplicates",
         Severity.WARNING if len(repeated) > len(complete) / 10 else Severity.INFO,
-        f"{_rows(len(repeated))} repeat an earlier one",
-        "The same text with the same label teaches nothing new and makes the results look better than they are.",
+        f"{count_rows(len(repeated))} repeat an earlier one",
+        f"The same {words.text} with the same {words.answer} teaches nothing new and makes the results look better "
+        "than they are.",
         "They are left out; the first of each is kept.",
         len(repeated),
-        _examples(profile, repeated, [f"the same as row {number}" for number in first]),
+        examples_at(profile, repeated, [f"the same as row {number}" for number in first]),
     )
 
 
 def _first_equal(profile: Profile, among: Positions, positions: Positions) -> list[int]:
-    """For each of `positions` the number of the first row with its text and label."""
+    """For each of `positions` the number of the first row with its question and answer."""
     result = []
     for position in positions:
         same = (profile.texts[among] == profile.texts[position]) & (
-            profile.labels[among] == profile.labels[position]
+            profile.answers[among] == profile.answers[position]
         )
         result.append(int(profile.numbers[among[int(np.argmax(same))]]))
     return result
@@ -174,29 +125,32 @@ def _mixed_keys(keys: npt.NDArray[np.uint64], values: npt.NDArray[Any]) -> npt.N
 
 def _conflicts(profile: Profile) -> Iterator[Finding]:
     complete = profile.complete
-    keys = _mixed_keys(profile.keys[complete], profile.labels[complete])
+    keys = _mixed_keys(profile.questions[complete], profile.answers[complete])
     if not len(keys):
         return
-    positions = complete[np.isin(profile.keys[complete], keys)]
-    positions = positions[np.argsort(profile.keys[positions], kind="stable")]
-    texts = "1 text has" if len(keys) == 1 else f"{len(keys):,} texts have"
+    positions = complete[np.isin(profile.questions[complete], keys)]
+    positions = positions[np.argsort(profile.questions[positions], kind="stable")]
+    words = WORDING[profile.task]
+    texts = f"1 {words.text} has" if len(keys) == 1 else f"{len(keys):,} {words.texts} have"
     yield Finding(
         "conflicting_labels",
         Severity.WARNING,
-        f"{texts} two or more labels",
-        "The same text (but for case and punctuation) has different labels, so the model cannot get it right.",
-        "Decide on one label for each of them. They are kept as they are if you accept.",
+        f"{texts} two or more {words.answers}",
+        f"The same {words.text} (but for case and punctuation) has different {words.answers}, so the model cannot get "
+        "it right.",
+        f"Decide on one {words.answer} for each of them. They are kept as they are if you accept.",
         len(keys),
-        _examples(profile, positions, _same_as_before(profile, positions[:EXAMPLES])),
+        examples_at(profile, positions, _same_as_before(profile, positions[:EXAMPLES])),
     )
 
 
 def _same_as_before(profile: Profile, positions: Positions) -> list[str]:
-    """For each of `positions`, ordered by key, which earlier one has the same text."""
+    """For each of `positions`, ordered by question, which earlier one has the same."""
     remarks, first = [], None
+    noun = WORDING[profile.task].text
     for position in positions:
-        same = first is not None and profile.keys[first] == profile.keys[position]
-        remarks.append(f"the same text as row {profile.numbers[first]}" if same else "")
+        same = first is not None and profile.questions[first] == profile.questions[position]
+        remarks.append(f"the same {noun} as row {profile.numbers[first]}" if same else "")
         first = first if same else position
     return remarks
 
@@ -210,83 +164,22 @@ def _leaks(profile: Profile) -> Iterator[Finding]:
         return
     positions = complete[np.isin(profile.keys[complete], keys)]
     positions = positions[np.argsort(profile.keys[positions], kind="stable")]
-    texts = "1 text is" if len(keys) == 1 else f"{len(keys):,} texts are"
+    words = WORDING[profile.task]
+    texts = f"1 {words.text} is" if len(keys) == 1 else f"{len(keys):,} {words.texts} are"
     yield Finding(
         "leaks",
         Severity.WARNING,
         f"{texts} in more than one split",
-        "A text that was learnt by heart (but for case and punctuation) tells nothing about new ones, so the test "
-        "would promise too much.",
+        f"A {words.text} that was learnt by heart (but for case and punctuation) tells nothing about new ones, so the "
+        "test would promise too much.",
         "They are kept in the test split, or else in validation, and left out of the others.",
         len(keys),
-        _examples(
+        examples_at(
             profile,
             positions,
             [f"in {SPLITS[profile.splits[position]]}" for position in positions[:EXAMPLES]],
         ),
     )
-
-
-def _label_counts(profile: Profile) -> npt.NDArray[np.int64]:
-    """The number of rows of each label that an import keeps."""
-    return np.bincount(profile.labels[profile.kept], minlength=len(profile.label_names))
-
-
-def _scarce_labels(profile: Profile) -> Iterator[Finding]:
-    counts = _label_counts(profile)
-    scarce = np.flatnonzero(counts < FEW_EXAMPLES)
-    if not len(scarce) or len(profile.label_names) < 2:
-        return
-    scarce = scarce[np.argsort(counts[scarce], kind="stable")]
-    named = ", ".join(f"{profile.label_names[label]} ({counts[label]})" for label in scarce[:_SHOWN_LABELS])
-    more = f" and {len(scarce) - _SHOWN_LABELS:,} more" if len(scarce) > _SHOWN_LABELS else ""
-    yield Finding(
-        "scarce_labels",
-        Severity.WARNING,
-        "1 label has few texts" if len(scarce) == 1 else f"{len(scarce):,} labels have few texts",
-        f"With fewer than {FEW_EXAMPLES} different texts a label is hardly learnt, and its result says little: "
-        f"{named}{more}.",
-        "Add texts for them, merge them with others, or leave them out.",
-        len(scarce),
-        tuple(
-            (int(profile.numbers[profile.complete[np.argmax(profile.labels[profile.complete] == label)]]), "")
-            for label in scarce[:EXAMPLES]
-            if counts[label]
-        ),
-    )
-
-
-def _labels_alike(profile: Profile) -> Iterator[Finding]:
-    alike: dict[str, list[str]] = {}
-    for name in profile.label_names:
-        alike.setdefault(without_case_and_punctuation(name), []).append(name)
-    groups = [names for names in alike.values() if len(names) > 1]
-    if groups:
-        named = "; ".join(" and ".join(f"“{name}”" for name in names) for names in groups[:_SHOWN_LABELS])
-        yield Finding(
-            "labels_alike",
-            Severity.WARNING,
-            "Labels differ only in how they are written",
-            f"They are likely one label each, but would be learnt as different ones: {named}.",
-            "Write each label in one way and upload again.",
-            len(groups),
-        )
-
-
-def _uneven(profile: Profile) -> Iterator[Finding]:
-    counts = _label_counts(profile)
-    present = counts[counts > 0]
-    if len(present) > 1 and present.max() > UNEVEN * present.min():
-        most, least = int(counts.argmax()), int(np.where(counts > 0, counts, counts.max() + 1).argmin())
-        yield Finding(
-            "uneven_labels",
-            Severity.INFO,
-            "Labels are very uneven",
-            f"“{profile.label_names[most]}” has {counts[most]:,} texts, “{profile.label_names[least]}” "
-            f"{counts[least]:,}. The model will favour the common one.",
-            "Add texts for the rare labels, and judge the model by macro F1 rather than by accuracy.",
-            len(present),
-        )
 
 
 def _too_long(profile: Profile) -> Iterator[Finding]:
@@ -295,15 +188,24 @@ def _too_long(profile: Profile) -> Iterator[Finding]:
         return
     share = len(positions) / profile.rows
     longest = positions[np.argsort(profile.tokens[positions], kind="stable")[::-1]]
+    reads = f"{profile.model_reads:,} tokens (about {profile.model_reads * 3 // 4:,} words)"
+    if profile.task is Task.CHAT:
+        explanation = (
+            f"The model reads {reads} of a conversation, question and answer together. The oldest turns of a longer "
+            "one are left out; one whose last turns alone are too long is not learnt from."
+        )
+        action = "Shorten them, or split long conversations into several."
+    else:
+        explanation = f"The model reads the first {reads} of a text and no further."
+        action = "Put what matters at the beginning, or shorten these texts."
     yield Finding(
         "too_long",
         Severity.WARNING if share > MANY_TOO_LONG else Severity.INFO,
-        f"{_rows(len(positions))} longer than the model reads",
-        f"The model reads the first {profile.model_reads} tokens (about {profile.model_reads * 3 // 4} words) of a "
-        "text and no further.",
-        "Put what matters at the beginning, or shorten these texts.",
+        f"{count_rows(len(positions))} longer than the model reads",
+        explanation,
+        action,
         len(positions),
-        _examples(
+        examples_at(
             profile,
             longest,
             [f"about {profile.tokens[position]:,} tokens" for position in longest[:EXAMPLES]],

@@ -11,13 +11,17 @@ import numpy as np
 from core.privacy.pseudonymise import generalise
 from core.storage import Blob, BlobStore, TenantKey
 from training.data.batches import in_batches
-from training.data.columns import ColumnMapping, LabeledRow, labeled_rows
+from training.data.columns import ColumnMapping
 from training.data.errors import DataError
+from training.data.label_sets import LabelSets
 from training.data.normalise import digest64, text_key
 from training.data.personal import Protector, Summary
-from training.data.profile import MAX_LABELS, first_of_equal
+from training.data.profile import first_of_equal
+from training.data.row_readers import read_rows
+from training.data.rows import encode
 from training.data.splits import LEFT_OUT, NO_SPLIT, SPLITS, Codes, joined_keys, split_rows
 from training.data.table import Table
+from training.data.uploaded import Gap, UploadedRow
 
 _SECOND_PASS = 0.95  # the progress at which the first, much longer one is done
 
@@ -54,9 +58,10 @@ class Importer:
         self._texts = array("Q")
         self._original_keys = array("Q")
         self._model_keys = array("Q")
+        self._answers = array("Q")
         self._labels = array("I")
         self._splits = array("b")
-        self._label_ids: dict[str, int] = {}
+        self._label_sets = LabelSets()
         self._empty = 0
         self._kept = 0
 
@@ -69,18 +74,18 @@ class Importer:
         """
         self._write_draft(table, mapping, position, draft)
         if not self._texts:
-            raise DataError("No row has both a text and a label. Check that you chose the right columns.")
+            raise DataError("No row is complete. Check that you chose the right columns.")
         codes = self._split()
         try:
             blob = self._write_final(draft, final, codes)
         finally:
             self._store.delete(self._key, draft)
         labels = np.frombuffer(self._labels, dtype=np.uint32)
-        names = list(self._label_ids)
+        counts = self._label_sets.count(labels[codes != LEFT_OUT])
         return Imported(
             blob=blob,
             rows=int((codes != LEFT_OUT).sum()),
-            labels=sorted(names[label] for label in np.unique(labels[codes != LEFT_OUT])),
+            labels=sorted(name for name, count in zip(self._label_sets.names, counts, strict=True) if count),
             split_counts={split.value: int((codes == code).sum()) for code, split in enumerate(SPLITS)},
             empty=self._empty,
             duplicates=len(codes) - self._kept,
@@ -92,29 +97,25 @@ class Importer:
         self, table: Table, mapping: ColumnMapping, position: Callable[[], float], name: str
     ) -> None:
         with self._store.open_writer(self._key, name) as writer:
-            for batch in in_batches(labeled_rows(table, mapping)):
-                complete = [row for row in batch if row.text and row.label]
+            for batch in in_batches(read_rows(table, mapping)):
+                complete = [row for row in batch if row.gap is Gap.NONE]
                 self._empty += len(batch) - len(complete)
-                protected = self._protector.protect([row.text for row in complete])
-                self._summary.add([row.number for row in complete], protected)
+                protected = self._protector.protect_rows(complete)
+                self._summary.add(protected)
                 for row, kept in zip(complete, protected, strict=True):
-                    self._note(row, kept.text)
-                    writer.write(_line(text=kept.text, label=row.label, row=row.number))
+                    self._note(row, kept.row)
+                    writer.write(encode({**kept.row.values(), "row": row.number}))
                 self._beat(position() * _SECOND_PASS)
             writer.commit()
 
-    def _note(self, row: LabeledRow, text: str) -> None:
-        self._texts.append(digest64(text))
+    def _note(self, row: UploadedRow, kept: UploadedRow) -> None:
+        self._texts.append(digest64(kept.question))
         # Pseudonyms of one kind are all the same to the model, so texts that differ in them only are, too. And of
         # two spellings of one text a name may have been found in one only: what was the same stays the same.
         self._original_keys.append(text_key(row.text))
-        self._model_keys.append(text_key(generalise(text)))
-        label = self._label_ids.setdefault(row.label, len(self._label_ids))
-        if label >= MAX_LABELS:
-            raise DataError(
-                f"There are more than {MAX_LABELS:,} different labels. Choose another column for them."
-            )
-        self._labels.append(label)
+        self._model_keys.append(text_key(generalise(kept.text)))
+        self._answers.append(digest64(kept.answer))
+        self._labels.append(self._label_sets.add(row.mentions, row.number))
         self._splits.append(NO_SPLIT if row.split is None else SPLITS.index(row.split))
 
     def _split(self) -> Codes:
@@ -125,26 +126,22 @@ class Importer:
         )
         labels = np.frombuffer(self._labels, dtype=np.uint32)
         own = np.frombuffer(self._splits, dtype=np.int8)
-        kept = first_of_equal(np.frombuffer(self._texts, dtype=np.uint64), labels, own)
+        answers = np.frombuffer(self._answers, dtype=np.uint64)
+        kept = first_of_equal(np.frombuffer(self._texts, dtype=np.uint64), answers, own)
         self._kept = len(kept)
         codes = np.full(len(keys), LEFT_OUT, dtype=np.int8)
         has_own = bool((own != NO_SPLIT).any())
-        codes[kept] = split_rows(
-            keys[kept], labels[kept], list(self._label_ids), own[kept] if has_own else None
-        )
+        strata, names = self._label_sets.strata(labels[kept])
+        codes[kept] = split_rows(keys[kept], strata, names, own[kept] if has_own else None)
         return codes
 
     def _write_final(self, draft: str, final: str, codes: Codes) -> Blob:
         with self._store.open(self._key, draft) as lines, self._store.open_writer(self._key, final) as writer:
             for index, (line, code) in enumerate(zip(lines, codes, strict=True)):
                 if code != LEFT_OUT:
-                    row = json.loads(line)
-                    split = SPLITS[code].value
-                    writer.write(_line(text=row["text"], label=row["label"], split=split, row=row["row"]))
+                    values = json.loads(line)
+                    number = values.pop("row")
+                    writer.write(encode({**values, "split": SPLITS[code].value, "row": number}))
                 if index % 1000 == 0:
                     self._beat(_SECOND_PASS + (1 - _SECOND_PASS) * index / len(codes))
             return writer.commit()
-
-
-def _line(**values: Any) -> bytes:
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

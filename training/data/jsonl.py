@@ -18,26 +18,43 @@ class JsonlTable:
         """Raises DataError where the first rows cannot be read."""
         self._stream = stream
         self._encoding = encoding
-        keys: dict[str, None] = {}
+        keys: dict[str, bool] = {}
         for number, row in self.objects():
-            keys.update(dict.fromkeys(row))
+            for key, value in row.items():
+                keys[key] = keys.get(key, False) or isinstance(value, list | dict)
             if number >= _ROWS_FOR_COLUMNS:
                 break
         if not keys:
             raise DataError("The file holds no rows. Write one JSON object a line.")
         self.keys = list(keys)
         self.columns = unique_names(self.keys)
+        self.several = frozenset(
+            column for column, key in zip(self.columns, self.keys, strict=True) if keys[key]
+        )
 
     def records(self, columns: Sequence[str]) -> Iterator[Record]:
         """See Table.records."""
-        keys = [self.keys[position] for position in positions(self.columns, columns)]
+        keys = self._keys_of(columns)
+        for number, values in self.values(columns):
+            yield Record(
+                number, tuple([cell(value, key, number) for key, value in zip(keys, values, strict=True)])
+            )
+
+    def values(
+        self, columns: Sequence[str], optional: Sequence[str] = ()
+    ) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """See Table.values."""
+        keys = self._keys_of(columns)
         for number, row in self.objects():
             missing = [key for key in keys if key not in row]
             if missing:
                 raise DataError(
                     f"Row {number} has no “{missing[0]}”. Give every row the same keys; null stands for an empty value."
                 )
-            yield Record(number, tuple([cell(row[key], key, number) for key in keys]))
+            yield number, (*(row[key] for key in keys), *(row.get(key) for key in optional))
+
+    def _keys_of(self, columns: Sequence[str]) -> list[str]:
+        return [self.keys[position] for position in positions(self.columns, columns)]
 
     def objects(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """(row number, object) of every line that is not blank."""

@@ -21,6 +21,8 @@ _MAX_ROW_GROUPS = 10_000
 _MAX_TIMES_UNPACKED = 100
 _UNSUSPICIOUS_BYTES = 64 << 20
 _MAX_VALUE_BYTES = 4 * MAX_FIELD_CHARACTERS
+_MAX_VALUES = 20_000_000
+_MAX_BATCH_BYTES = 256 << 20
 
 # Stands for a value that holds several, which is not read.
 _SEVERAL = ["…"]
@@ -43,7 +45,11 @@ class ParquetTable:
             )
         self.columns = unique_names(self._names)
         leaves = [file.schema.column(index) for index in range(len(file.schema))]
+        self._leaves = [(leaf.path, leaf.physical_type) for leaf in leaves]
         self._plain = {leaf.path for leaf in leaves if leaf.max_repetition_level == 0}
+        self.several = frozenset(
+            column for column, name in zip(self.columns, self._names, strict=True) if name not in self._plain
+        )
         self._texts = {leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"} & self._plain
 
     def _open(self, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
@@ -64,6 +70,46 @@ class ParquetTable:
         names = [self._names[position] for position in positions(self.columns, columns)]
         for number, row in self.rows(names):
             yield Record(number, tuple([cell(row[name], name, number) for name in names]))
+
+    def values(
+        self, columns: Sequence[str], optional: Sequence[str] = ()
+    ) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """See Table.values."""
+        names = [self._names[position] for position in positions(self.columns, columns)]
+        present = [name for name in optional if name in self._names]
+        number = 0
+        try:
+            for batch in self._whole_batches([*names, *present]):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield (
+                        number,
+                        (*(values[name] for name in names), *(values.get(name) for name in optional)),
+                    )
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise _damaged(number) from error
+
+    def _whole_batches(self, names: list[str]) -> Iterator[pa.RecordBatch]:
+        """Rows with lists and objects in them, looked at before they are unpacked."""
+        wanted = [
+            (index, path, kind)
+            for index, (path, kind) in enumerate(self._leaves)
+            if any(path == name or path.startswith(f"{name}.") for name in names)
+        ]
+        file = self._open([path for _, path, kind in wanted if kind == "BYTE_ARRAY"])
+        for group in range(file.num_row_groups):
+            chunks = [file.metadata.row_group(group).column(index) for index, _, _ in wanted]
+            if any(chunk.num_values > _MAX_VALUES for chunk in chunks):
+                raise DataError(
+                    f"A row group of the file has more than {_MAX_VALUES:,} values. Write it with smaller ones."
+                )
+            for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=names):
+                if sum(_text_bytes(column) for column in batch.columns) > _MAX_BATCH_BYTES:
+                    raise DataError(
+                        f"{_BATCH_ROWS} rows of the file hold more than {_MAX_BATCH_BYTES >> 20} MB of text. "
+                        "Split the long ones into several rows."
+                    )
+                yield batch
 
     def rows(self, names: Sequence[str] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
         """(row number, {column: value})."""
@@ -116,6 +162,24 @@ def _check_dictionaries(file: pq.ParquetFile, group: int, texts: list[str], row:
             if (pc.max(pc.binary_length(values)).as_py() or 0) > _MAX_VALUE_BYTES:
                 raise too_long(f"Row {row} or a later one")
         return
+
+
+def _text_bytes(array: pa.Array) -> int:
+    """How many bytes the texts in `array` take once each value that stands for one has a copy of its own."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        lengths = pc.binary_length(array.dictionary).take(array.indices)
+    elif pa.types.is_map(kind):
+        return _text_bytes(array.keys) + _text_bytes(array.items)
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _text_bytes(array.flatten())
+    elif pa.types.is_struct(kind):
+        return sum(_text_bytes(field) for field in array.flatten())
+    elif pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_string(kind):
+        lengths = pc.binary_length(array)
+    else:
+        return 0
+    return int(pc.sum(pc.cast(lengths, pa.int64())).as_py() or 0)
 
 
 def _damaged(after: int = 0) -> DataError:

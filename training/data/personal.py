@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from core.privacy.detect import Detector
 from core.privacy.entities import DEFAULT_POLICY
+from core.privacy.placeholders import escape
 from core.privacy.pseudonymise import Pseudonymiser, privacy_key
 from core.privacy.report import FindingsReport
+from core.privacy.spans import shift
 from core.privacy.types import Finding, Policy
 from core.storage import TenantKey
+from training.data.uploaded import UploadedRow
+
+Row = TypeVar("Row", bound=UploadedRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,15 @@ class Protected:
 
     original: str
     text: str
+    findings: Sequence[Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectedRow(Generic[Row]):
+    """A row as it is kept; its pieces as they came, as one text, and what was found in that."""
+
+    row: Row
+    original: str
     findings: Sequence[Finding]
 
 
@@ -38,9 +52,59 @@ class Protector:
             for text, findings in zip(texts, found, strict=True)
         ]
 
+    def protect_rows(self, rows: Sequence[Row]) -> "list[ProtectedRow[Row]]":
+        """`rows` with what is personal in their pieces replaced; each word stays a word of its own."""
+        pieces = [piece for row in rows for piece in row.pieces]
+        protected = iter(zip(pieces, self.protect([" ".join(piece) for piece in pieces]), strict=True))
+        result = []
+        for row in rows:
+            found = [next(protected) for _ in row.pieces]
+            kept = row.with_pieces([self._words(piece, one) for piece, one in found])
+            result.append(ProtectedRow(kept, *_joined([one for _, one in found])))
+        return result
+
+    def _words(self, words: tuple[str, ...], whole: Protected) -> tuple[str, ...]:
+        """The words of `whole`, which they make with spaces between, each with what was found in it replaced.
+
+        What reaches over several words is replaced in each of them, by the same placeholder.
+        """
+        if len(words) == 1:
+            return (whole.text,)
+        if not self.policy.enabled:
+            return words
+        result, start = [], 0
+        for word in words:
+            inside = [
+                (max(one.start - start, 0), min(one.end - start, len(word)), one)
+                for one in whole.findings
+                if one.start < start + len(word) and one.end > start
+            ]
+            parts, position = [], 0
+            for first, last, one in inside:
+                parts += [
+                    escape(word[position:first]),
+                    self._pseudonymiser.placeholder(one.entity, whole.original[one.start : one.end]),
+                ]
+                position = last
+            result.append("".join([*parts, escape(word[position:])]))
+            start += len(word) + 1
+        return tuple(result)
+
     def texts(self, texts: Sequence[str]) -> list[str]:
         """`texts` with what is personal in them replaced."""
         return [protected.text for protected in self.protect(texts)]
+
+
+def _joined(pieces: Sequence[Protected]) -> tuple[str, Sequence[Finding]]:
+    """The pieces of a row as one text, a line each, and their findings in it."""
+    if len(pieces) == 1:
+        return pieces[0].original, pieces[0].findings
+    findings: list[Finding] = []
+    start = 0
+    for piece in pieces:
+        findings += shift(list(piece.findings), start)
+        start += len(piece.original) + 1
+    return "\n".join(piece.original for piece in pieces), findings
 
 
 def for_display(key: TenantKey, policy: Policy) -> Protector:
@@ -55,10 +119,10 @@ class Summary:
         self._policy = policy
         self._found = FindingsReport()
 
-    def add(self, numbers: Sequence[int], rows: Sequence[Protected]) -> None:
-        """Take in rows, with their numbers in the file."""
-        for number, row in zip(numbers, rows, strict=True):
-            self._found.add(number, row.original, row.findings)
+    def add(self, rows: Sequence[ProtectedRow[Row]]) -> None:
+        """Take in rows."""
+        for one in rows:
+            self._found.add(one.row.number, one.original, one.findings)
 
     def to_json(self, rows: int) -> dict[str, Any]:
         """The summary; `rows` is how many there are in all, of which some may have been looked at only."""

@@ -1,11 +1,12 @@
-"""What a data set is like, in numbers: one pass over its rows, 33 bytes of memory for each of them.
+"""What a data set is like, in numbers: one pass over its rows, at most 53 bytes of memory for each of them.
 
 No text is kept: 64 bits stand for each. Looking for equal ones takes up to 70 bytes a row more for a moment, so
-that ten million rows, the most that a file may have, stay at about 1 GB.
+that ten million rows, the most that a file may have, stay at about 1.2 GB.
 """
 
 from array import array
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,33 +14,44 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.data.columns import LabeledRow
+from core.catalogue import Task
 from training.data.errors import DataError
+from training.data.label_sets import LabelSets
 from training.data.normalise import digest64, text_key
 from training.data.splits import NO_SPLIT, SPLITS
 from training.data.tokens import TokenCounter
+from training.data.uploaded import Gap, UploadedRow
 
-MAX_LABELS = 1000
-NO_LABEL = 0xFFFF_FFFF
+WITH_FREE_ANSWERS = frozenset({Task.TAGGING, Task.CHAT})
+"""Tasks in which equal answers are not equal sets of labels."""
 
 
 @dataclass(frozen=True)
 class Profile:
     """Every row in numbers, in the file's order; arrays are as long as there are rows.
 
-    numbers: rows in the file, from 1. texts: digest64 of each text. keys: text_key of each. labels: positions
-    in label_names, NO_LABEL where there is none. splits: positions in SPLITS, NO_SPLIT where the file has none.
-    characters, tokens: lengths; 0 where the text is empty. model_reads: the most tokens that the model reads.
+    numbers: rows in the file, from 1. gaps: what each lacks (Gap). texts: digest64 of each question. keys: text_key
+    of each text, questions: of each question. answers: equal for equal answers. labels: positions in label_sets.
+    splits: positions in SPLITS, NO_SPLIT where the file has none. characters, tokens: lengths; 0 where the text is
+    empty. turns: messages of each conversation, without the system's; empty for other tasks.
+    label_sets: positions in label_names, of the labels that a row has together. mentions: how often each label was
+    met in complete rows. model_reads: the most tokens that the model reads.
     """
 
+    task: Task
     numbers: npt.NDArray[np.uint32]
+    gaps: npt.NDArray[np.int8]
     texts: npt.NDArray[np.uint64]
     keys: npt.NDArray[np.uint64]
+    questions: npt.NDArray[np.uint64]
+    answers: npt.NDArray[np.uint64] | npt.NDArray[np.uint32]
     labels: npt.NDArray[np.uint32]
     splits: npt.NDArray[np.int8]
     characters: npt.NDArray[np.uint32]
     tokens: npt.NDArray[np.uint32]
-    label_names: list[str]
+    turns: npt.NDArray[np.uint16]
+    label_sets: LabelSets
+    mentions: Mapping[str, int]
     model_reads: int
 
     @property
@@ -47,20 +59,29 @@ class Profile:
         return len(self.numbers)
 
     @property
+    def label_names(self) -> Sequence[str]:
+        return self.label_sets.names
+
+    @property
     def has_own_split(self) -> bool:
         return bool((self.splits != NO_SPLIT).any())
 
     @cached_property
     def complete(self) -> npt.NDArray[np.int64]:
-        """Positions of the rows that have both a text and a label."""
-        return np.flatnonzero((self.characters > 0) & (self.labels != NO_LABEL))
+        """Positions of the rows that lack nothing."""
+        return np.flatnonzero(self.gaps == Gap.NONE)
 
     @cached_property
     def kept(self) -> npt.NDArray[np.int64]:
-        """Positions of the rows that an import keeps: of equal complete ones (text, label, split) the first."""
+        """Positions of the rows that an import keeps: of equal complete ones (question, answer, split) the first."""
         return self.complete[
-            first_of_equal(self.texts[self.complete], self.labels[self.complete], self.splits[self.complete])
+            first_of_equal(self.texts[self.complete], self.answers[self.complete], self.splits[self.complete])
         ]
+
+    @cached_property
+    def label_counts(self) -> npt.NDArray[np.int64]:
+        """The number of rows with each label that an import keeps."""
+        return self.label_sets.count(self.labels[self.kept])
 
 
 def first_of_equal(*columns: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -77,52 +98,65 @@ def first_of_equal(*columns: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 
 class Profiler:
-    """Takes rows in batches and gives their Profile."""
+    """Takes rows of one task in batches and gives their Profile."""
 
-    def __init__(self, tokens: TokenCounter) -> None:
+    def __init__(self, tokens: TokenCounter, task: Task) -> None:
         self._tokens = tokens
+        self._task = task
         self._numbers = array("I")
+        self._gaps = array("b")
         self._texts = array("Q")
         self._keys = array("Q")
+        self._questions = array("Q")
+        self._answers = array("Q")
         self._labels = array("I")
         self._splits = array("b")
         self._characters = array("I")
         self._token_counts = array("I")
-        self._label_ids: dict[str, int] = {}
+        self._turns = array("H")
+        self._label_sets = LabelSets()
+        self._mentions: Counter[str] = Counter()
 
-    def add(self, rows: Sequence[LabeledRow]) -> None:
+    def add(self, rows: Sequence[UploadedRow]) -> None:
         """Take `rows` in. Raises DataError where the labels turn out to be no labels."""
         for row in rows:
             self._numbers.append(row.number)
-            self._texts.append(digest64(row.text))
+            self._gaps.append(row.gap)
+            self._texts.append(digest64(row.question))
             self._keys.append(text_key(row.text))
-            self._labels.append(self._label_id(row) if row.label else NO_LABEL)
+            self._labels.append(self._label_sets.add(row.mentions, row.number))
             self._splits.append(NO_SPLIT if row.split is None else SPLITS.index(row.split))
-            self._characters.append(len(row.text))
-        self._token_counts.extend(self._tokens.count([row.text for row in rows]))
-
-    def _label_id(self, row: LabeledRow) -> int:
-        label_id = self._label_ids.setdefault(row.label, len(self._label_ids))
-        if label_id >= MAX_LABELS:
-            raise DataError(
-                f"Up to row {row.number} there are more than {MAX_LABELS:,} different labels. "
-                "Check that you chose the column with the labels, and not one with texts or ids."
-            )
-        return label_id
+            self._characters.append(row.characters)
+            if self._task in WITH_FREE_ANSWERS:
+                self._answers.append(digest64(row.answer))
+            if self._task is Task.CHAT:
+                self._questions.append(text_key(row.question))
+                self._turns.append(row.turns)
+            if row.gap is Gap.NONE:
+                self._mentions.update(row.mentions)
+        self._token_counts.extend(self._tokens.count_rows(rows))
 
     def finish(self) -> Profile:
         """The profile of all the rows. Raises DataError where there were none."""
         if not self._numbers:
             raise DataError("The file has column names but no rows below them. Add rows and upload it again.")
         characters = np.frombuffer(self._characters, dtype=np.uint32)
+        keys = np.frombuffer(self._keys, dtype=np.uint64)
+        labels = np.frombuffer(self._labels, dtype=np.uint32)
         return Profile(
+            task=self._task,
             numbers=np.frombuffer(self._numbers, dtype=np.uint32),
+            gaps=np.frombuffer(self._gaps, dtype=np.int8),
             texts=np.frombuffer(self._texts, dtype=np.uint64),
-            keys=np.frombuffer(self._keys, dtype=np.uint64),
-            labels=np.frombuffer(self._labels, dtype=np.uint32),
+            keys=keys,
+            questions=np.frombuffer(self._questions, dtype=np.uint64) if self._questions else keys,
+            answers=np.frombuffer(self._answers, dtype=np.uint64) if self._answers else labels,
+            labels=labels,
             splits=np.frombuffer(self._splits, dtype=np.int8),
             characters=characters,
             tokens=np.where(characters > 0, np.frombuffer(self._token_counts, dtype=np.uint32), 0),
-            label_names=list(self._label_ids),
+            turns=np.frombuffer(self._turns, dtype=np.uint16),
+            label_sets=self._label_sets,
+            mentions=self._mentions,
             model_reads=self._tokens.max_length,
         )

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.data.columns import LabeledRow
-from training.data.findings import Finding, Severity, find_all
+from training.data.finding import Finding, Severity
+from training.data.findings import find_all
 from training.data.profile import Profile
 from training.data.readers import Reading
 from training.data.splits import SPLITS, split_rows
+from training.data.uploaded import UploadedRow
 
 EXCERPT_CHARACTERS = 160
 _BARS = 20
@@ -37,21 +38,23 @@ class Report:
         return {number for finding in self.findings for number, _ in finding.examples}
 
     def to_json(
-        self, examples: Mapping[int, LabeledRow], protect: Protect, personal_data: Mapping[str, Any]
+        self, examples: Mapping[int, UploadedRow], protect: Protect, personal_data: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The report. `examples`: the rows of `rows_wanted` by number; `personal_data`: what was found of it."""
         profile = self._profile
         kept = profile.kept
         excerpts = _excerpts(examples, protect)
         return {
+            "task": profile.task.value,
             "rows": profile.rows,
             "kept_rows": len(kept),
             "blocked": any(finding.severity is Severity.ERROR for finding in self.findings),
             "reading": self._reading.to_json(),
             "labels": _labels(profile, kept),
-            "label_count": len(np.unique(profile.labels[profile.complete])),
+            "label_count": int((profile.label_sets.count(profile.labels[profile.complete]) > 0).sum()),
             "characters": _lengths(profile.characters[profile.complete]),
             "tokens": {**_lengths(profile.tokens[profile.complete]), "model_reads": profile.model_reads},
+            "turns": _lengths(profile.turns[profile.complete]) if len(profile.turns) else None,
             "own_split": profile.has_own_split,
             "splits": _splits(profile, kept),
             "findings": [_finding(finding, excerpts) for finding in self.findings],
@@ -65,11 +68,11 @@ def excerpt(text: str) -> str:
     return line if len(line) <= EXCERPT_CHARACTERS else line[: EXCERPT_CHARACTERS - 1] + "…"
 
 
-def _excerpts(examples: Mapping[int, LabeledRow], protect: Protect) -> dict[int, tuple[str, str]]:
+def _excerpts(examples: Mapping[int, UploadedRow], protect: Protect) -> dict[int, tuple[str, str]]:
     # What is replaced has to be seen whole: cut first, half an e-mail address would stay.
     texts = protect([row.text[: EXCERPT_CHARACTERS * 4] for row in examples.values()])
     return {
-        number: (excerpt(text), row.label)
+        number: (excerpt(text), row.shown)
         for (number, row), text in zip(examples.items(), texts, strict=True)
     }
 
@@ -91,14 +94,15 @@ def _finding(finding: Finding, excerpts: Mapping[int, tuple[str, str]]) -> dict[
 
 
 def _labels(profile: Profile, kept: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
-    """The most common labels, with the number of rows that are kept of each."""
-    counts = np.bincount(profile.labels[kept], minlength=len(profile.label_names))
+    """The most common labels, with the number of rows that are kept of each, and how often they were met in all."""
+    counts = profile.label_counts
     order = np.argsort(-counts, kind="stable")[:_LABELS_SHOWN]
     return [
         {
             "label": profile.label_names[label],
             "count": int(counts[label]),
             "share": float(counts[label] / len(kept)),
+            "mentions": profile.mentions[profile.label_names[label]],
         }
         for label in order
         if counts[label]
@@ -107,11 +111,12 @@ def _labels(profile: Profile, kept: npt.NDArray[np.int64]) -> list[dict[str, Any
 
 def _splits(profile: Profile, kept: npt.NDArray[np.int64]) -> dict[str, int]:
     own = profile.splits[kept] if profile.has_own_split else None
-    codes = split_rows(profile.keys[kept], profile.labels[kept], profile.label_names, own)
+    strata, names = profile.label_sets.strata(profile.labels[kept])
+    codes = split_rows(profile.keys[kept], strata, names, own)
     return {split.value: int((codes == code).sum()) for code, split in enumerate(SPLITS)}
 
 
-def _lengths(values: npt.NDArray[np.uint32]) -> dict[str, Any]:
+def _lengths(values: npt.NDArray[np.uint32] | npt.NDArray[np.uint16]) -> dict[str, Any]:
     """Lowest, middle and highest lengths, and how many texts there are of each."""
     if not len(values):
         return {"min": 0, "median": 0, "mean": 0, "p95": 0, "max": 0, "histogram": []}
@@ -125,7 +130,7 @@ def _lengths(values: npt.NDArray[np.uint32]) -> dict[str, Any]:
     }
 
 
-def _histogram(values: npt.NDArray[np.uint32]) -> list[dict[str, int | None]]:
+def _histogram(values: npt.NDArray[np.uint32] | npt.NDArray[np.uint16]) -> list[dict[str, int | None]]:
     """Bars of equal width `from`–`to` (both included); the last one, without an end, holds the few longest."""
     step = _round_step(float(np.percentile(values, 99)) / _BARS)
     bars = np.minimum(values // step, _BARS)

@@ -22,9 +22,20 @@ class Table(Protocol):
     """An open file. `records` starts from the top each time, so only one can be under way."""
 
     columns: list[str]
+    several: frozenset[str]
+    """Those of the columns whose fields hold lists or objects."""
 
     def records(self, columns: Sequence[str]) -> Iterator[Record]:
         """The rows with the values of `columns`, in that order. Raises DataError at the first row that is wrong."""
+        ...
+
+    def values(
+        self, columns: Sequence[str], optional: Sequence[str] = ()
+    ) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """(row number, values of `columns` and of `optional`) as they are in the file: lists and objects, too.
+
+        What a row lacks of `optional` is None. Raises DataError at the first row that is wrong.
+        """
         ...
 
 

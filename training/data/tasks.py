@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from core.audit import record
-from core.catalogue import DEFAULT_BASE_MODEL, get_base_model
+from core.catalogue import default_base_model
 from core.clock import now
 from core.db import tenant_session
 from core.models.datasets import DatasetStatus
@@ -42,12 +42,12 @@ def check_dataset(tenant_id: str, version_id: str) -> None:
         policy = current_policy(session, claim.scope.tenant_id)
         session.rollback()  # the work takes minutes: no transaction is held open over it
         with _upload(claim, key) as (stream, position):
-            reading = reading_of(claim.version)
+            reading, mapping = reading_of(claim.version), mapping_of(claim.version)
             report = check(
                 open_table(stream, reading),
-                mapping_of(claim.version),
+                mapping,
                 reading,
-                tokens=TokenCounter(get_base_model(DEFAULT_BASE_MODEL)),
+                tokens=TokenCounter(default_base_model(mapping.task)),
                 key=key,
                 policy=policy,
                 position=position,

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
-from core.catalogue import BaseModel
+from core.catalogue import Architecture, BaseModel
+from training.data.uploaded import UploadedRow
 
 _COUNTED_CHARACTERS = 8000
 
@@ -15,9 +17,22 @@ class TokenCounter:
     def __init__(self, model: BaseModel) -> None:
         """Raises BaseModelUnavailable where the model's files are not installed."""
         self.max_length = model.max_length
-        self._tokenizer = Tokenizer.from_file(str(model.folder() / "tokenizer.json"))
+        folder = model.folder()
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        self._template = None
+        if model.architecture is Architecture.DECODER:
+            source = (folder / "chat_template.jinja").read_text(encoding="utf-8")
+            # As transformers renders it; the template is the model's, not ours.
+            environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+            self._template = environment.from_string(source)
+
+    def count_rows(self, rows: Sequence[UploadedRow]) -> list[int]:
+        """The number of tokens in each row: its text's, or a conversation's as the model's template writes it."""
+        if self._template is None:
+            return self.count([row.text for row in rows])
+        return self.count([self._template.render(row.values()) for row in rows])
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """The number of tokens in each text; of a very long one, its beginning's number in proportion."""

@@ -6,15 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.data.columns import ColumnMapping, Split, guess_mapping, labeled_rows
+from training.data.columns import ColumnMapping, Split
 from training.data.errors import DataError
+from training.data.guessing import guess_mapping
 from training.data.normalise import clean_label, clean_text, text_key, without_case_and_punctuation
 from training.data.readers import detect, open_table
+from training.data.row_readers import read_rows
 
 
 def rows_of(data: str, mapping: ColumnMapping):
     stream = io.BytesIO(data.encode())
-    return list(labeled_rows(open_table(stream, detect(stream, "data.csv")), mapping))
+    return list(read_rows(open_table(stream, detect(stream, "data.csv")), mapping))
 
 
 @pytest.mark.parametrize(

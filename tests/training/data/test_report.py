@@ -7,14 +7,17 @@ import json
 import numpy as np
 import pytest
 
-from core.catalogue import DEFAULT_BASE_MODEL, get_base_model
+from core.catalogue import DEFAULT_BASE_MODEL, Task, get_base_model
 from training.data.batches import in_batches
-from training.data.columns import LabeledRow, Split, guess_mapping, labeled_rows
+from training.data.columns import Split
 from training.data.errors import DataError
 from training.data.files import DataFormat
+from training.data.guessing import guess_mapping
+from training.data.labeled_rows import LabeledRow
 from training.data.profile import Profiler
 from training.data.readers import Reading, detect, open_table, preview
 from training.data.report import Report
+from training.data.row_readers import read_rows
 from training.data.tokens import TokenCounter
 
 READING = Reading(DataFormat.CSV)
@@ -40,7 +43,7 @@ def report(tokens):
 
 
 def make(tokens, rows, reading):
-    profiler = Profiler(tokens)
+    profiler = Profiler(tokens, Task.CLASSIFICATION)
     for batch in in_batches(rows):
         profiler.add(batch)
     found = Report(profiler.finish(), reading)
@@ -66,7 +69,7 @@ def test_a_clean_data_set_has_no_findings(report):
     assert not found["blocked"]
     assert (found["rows"], found["kept_rows"], found["label_count"]) == (100, 100, 2)
     assert found["splits"] == {"train": 80, "validation": 10, "test": 10}
-    assert found["labels"][0] == {"label": "a", "count": 50, "share": 0.5}
+    assert found["labels"][0] == {"label": "a", "count": 50, "share": 0.5, "mentions": 50}
 
 
 def test_every_kind_of_finding_names_its_rows(report):
@@ -162,7 +165,7 @@ def test_public_data_sets_are_reported_in_seconds(shared_dir, tokens, name, rows
     table = open_table(stream, reading)
     mapping = guess_mapping(table.columns, preview(table))
     assert mapping is not None
-    found = make(tokens, list(labeled_rows(table, mapping)), reading)
+    found = make(tokens, list(read_rows(table, mapping)), reading)
     assert (found["rows"], found["label_count"]) == (rows, labels)
     assert found["rows"] - found["kept_rows"] == left_out
     assert not found["blocked"]
