@@ -10,7 +10,8 @@ from torch import Tensor
 from core.catalogue import Task
 from inference.pool.adapter_files import AdapterFile, InvalidAdapter, open_file
 from inference.pool.base import LoadedBase
-from inference.pool.encoder import Encoder, LayerAdapter, LowRank
+from inference.pool.encoder import Encoder
+from inference.pool.encoder_weights import LayerAdapter, LowRank, fuse
 
 ENCODER_TASKS = frozenset({Task.CLASSIFICATION, Task.MULTI_LABEL, Task.TAGGING})
 BASE_PREFIX = "base."
@@ -28,9 +29,9 @@ _CHANGES = {
 class Adapter:
     """A tenant's trained weights, ready to run.
 
-    `encoder` is the shared base's, or for a fully fine-tuned model its own; `layers` holds the low-rank
-    changes, and is empty for a full model. `labels` are the tags where the task is tagging. `max_length` is in
-    tokens.
+    `layers` holds the low-rank changes, by layer; it is empty for a fully fine-tuned model, which has an `encoder` of
+    its own, of the base's weights but for `own` (as `fuse` names them). `labels` are the tags where the task is
+    tagging. `max_length` is in tokens.
     """
 
     digest: str
@@ -38,15 +39,28 @@ class Adapter:
     base: LoadedBase
     encoder: Encoder
     layers: tuple[LayerAdapter, ...]
+    own: Mapping[str, Tensor]
     head_weight: Tensor
     head_bias: Tensor
     labels: tuple[str, ...]
     max_length: int
-    size_bytes: int
 
     @property
     def base_id(self) -> str:
         return self.base.id
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(tensor.nbytes for tensor in self.tensors().values())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of its weights by name, in the layout that the encoder computes with; `assemble` is the way back."""
+        tensors = {"head.weight": self.head_weight, "head.bias": self.head_bias, **self.own}
+        for index, layer in enumerate(self.layers):
+            for name, change in layer.changes().items():
+                tensors[f"{index}.{name}.down"] = change.down
+                tensors[f"{index}.{name}.up"] = change.up
+        return tensors
 
 
 def parse(data: bytes, bases: Mapping[str, LoadedBase]) -> Adapter:
@@ -65,17 +79,11 @@ def lay_out(file: AdapterFile, bases: Mapping[str, LoadedBase]) -> Adapter:
     max_length = file.whole("max_length", base.max_length)
     if not 2 < max_length <= base.encoder.config.positions:
         raise InvalidAdapter(f"max_length {max_length} is not between 3 and {base.encoder.config.positions}.")
-    encoder = base.encoder
-    layers: tuple[LayerAdapter, ...] = ()
-    size = head_weight.nbytes + head_bias.nbytes
     match file.text("method"):
         case "lora":
-            layers = _low_rank_layers(file, base)
-            size += sum(layer.size_bytes for layer in layers)
+            layers, own = _low_rank_layers(file, base), {}
         case "full":
-            encoder = _full_encoder(file, base)
-            size += sum(tensor.nbytes for tensor in file.tensors.values())
-            file.tensors.clear()
+            layers, own = (), _own_weights(file, base)
         case method:
             raise InvalidAdapter(f"The method {method!r} is neither lora nor full.")
     file.nothing_left()
@@ -83,14 +91,48 @@ def lay_out(file: AdapterFile, bases: Mapping[str, LoadedBase]) -> Adapter:
         digest=file.digest,
         task=file.task,
         base=base,
-        encoder=encoder,
+        encoder=_encoder(base, own),
         layers=layers,
+        own=own,
         head_weight=head_weight,
         head_bias=head_bias,
         labels=labels,
         max_length=max_length,
-        size_bytes=size,
     )
+
+
+def assemble(
+    *,
+    digest: str,
+    task: Task,
+    base: LoadedBase,
+    labels: tuple[str, ...],
+    max_length: int,
+    tensors: dict[str, Tensor],
+) -> Adapter:
+    """The adapter whose `tensors()` these are: nothing is checked or copied again."""
+    head_weight, head_bias = tensors.pop("head.weight"), tensors.pop("head.bias")
+    changes = {name.removesuffix(".down") for name in tensors if name.endswith(".down")}
+    layers: list[dict[str, LowRank]] = [{} for _ in range(base.encoder.config.layers if changes else 0)]
+    for change in changes:
+        index, _, name = change.partition(".")
+        layers[int(index)][name] = LowRank(tensors.pop(f"{change}.down"), tensors.pop(f"{change}.up"))
+    return Adapter(
+        digest=digest,
+        task=task,
+        base=base,
+        encoder=_encoder(base, tensors),
+        layers=tuple(LayerAdapter(**layer) for layer in layers),
+        own=tensors,
+        head_weight=head_weight,
+        head_bias=head_bias,
+        labels=labels,
+        max_length=max_length,
+    )
+
+
+def _encoder(base: LoadedBase, own: Mapping[str, Tensor]) -> Encoder:
+    return Encoder(base.encoder.config, {**base.encoder.tensors, **own}) if own else base.encoder
 
 
 def _base(file: AdapterFile, bases: Mapping[str, LoadedBase]) -> LoadedBase:
@@ -166,16 +208,14 @@ def _join(changes: list[LowRank | None], hidden: int) -> LowRank | None:
     return LowRank(torch.cat([change.down for _, change in present], dim=1), up)
 
 
-def _full_encoder(file: AdapterFile, base: LoadedBase) -> Encoder:
-    """An encoder with the file's weights, and the base's own where the file has none."""
+def _own_weights(file: AdapterFile, base: LoadedBase) -> dict[str, Tensor]:
+    """The weights of a fully fine-tuned model that are not the base's, as `fuse` names them."""
     weights = dict(base.tensors)
-    for name, tensor in file.tensors.items():
+    for name in list(file.tensors):
         own = name.removeprefix(BASE_PREFIX)
         if own == name or own not in weights:
             raise InvalidAdapter(f"The file holds a tensor that the base model lacks: {name}.")
-        if tensor.shape != weights[own].shape:
-            raise InvalidAdapter(
-                f"{name} has the shape {tuple(tensor.shape)}, the base's {tuple(weights[own].shape)}."
-            )
-        weights[own] = tensor
-    return Encoder(base.encoder.config, weights)
+        weights[own] = file.take(name, tuple(weights[own].shape))
+    shared = base.encoder.tensors
+    fused = fuse(weights, base.encoder.config)
+    return {name: tensor for name, tensor in fused.items() if tensor is not shared[name]}

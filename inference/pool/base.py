@@ -8,6 +8,7 @@ from torch import Tensor
 
 from core.catalogue import get_base_model
 from inference.pool.encoder import Encoder
+from inference.pool.encoder_weights import EncoderConfig, fuse, load_tensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,10 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class LoadedBase:
-    """`digest` is the SHA-256 of the weights' file, `max_length` the catalogue's longest text in tokens."""
+    """`digest` is the SHA-256 of the weights' file, `max_length` the catalogue's longest text in tokens.
+
+    `tensors` are the weights by the names in that file.
+    """
 
     id: str
     digest: str
@@ -65,7 +69,9 @@ def load_base(base_model_id: str) -> LoadedBase:
     """
     model = get_base_model(base_model_id)
     folder = model.verify()
-    encoder, tensors = Encoder.load(folder)
+    config = EncoderConfig.read(folder)
+    tensors = load_tensors(folder)
+    encoder = Encoder(config, fuse(tensors, config))
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.no_truncation()

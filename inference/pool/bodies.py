@@ -21,6 +21,12 @@ async def read(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
+async def disconnected(request: Request) -> None:
+    """Return when the client has closed the connection; the body must have been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 def parse_texts(body: bytes) -> tuple[list[str], bool]:
     """The texts, at least one, and whether those that are too long may be cut. Raises PoolError."""
     try:

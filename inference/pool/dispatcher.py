@@ -1,26 +1,29 @@
-"""Between requests and engine: queues rows fairly, runs them in batches on one thread, hands the results
-back."""
+"""Between requests and engines: queues rows fairly, runs them in batches, hands the results back."""
 
 import asyncio
 import contextlib
 import math
 import time
-from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import structlog
 from torch import Tensor
 
-from inference.pool.engine import Engine, Row
+from inference.pool.engine_client import BatchFailed, EngineClient, EngineDied, EngineSettings
 from inference.pool.metrics import PoolMetrics
 from inference.pool.scheduler import FairScheduler, Work
+from inference.pool.wire import QueuedRow
 
 log = structlog.get_logger(__name__)
 
 _FIRST_GUESS_TOKENS_PER_SECOND = 2000.0
 _SMOOTHING = 0.2
 _LONGEST_RETRY_SECONDS = 30
+_RESTART_SECONDS = 1.0
+"""Between an engine that could not start and the next try."""
 
 
 class DeadlinePassed(Exception):
@@ -28,13 +31,18 @@ class DeadlinePassed(Exception):
 
 
 class EngineFailed(Exception):
-    """The engine could not run the batch that held the request."""
+    """The engines could not run the batch that held the request, twice."""
+
+
+class ClientGone(Exception):
+    """Nobody waits for the answer any more."""
 
 
 @dataclass(slots=True)
 class _Request:
     """A request whose rows are queued: the future resolves once every row has its result."""
 
+    tenant: str
     answer: asyncio.Future[list[Tensor | None]]
     results: dict[int, Tensor | None] = field(default_factory=dict)
 
@@ -52,52 +60,73 @@ class _Request:
 class _Place:
     """Where a row belongs: row `index` of the `of` rows of `request`."""
 
-    row: Row
+    row: QueuedRow
     request: _Request
     index: int
     of: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    places: list[_Place]
+    again: bool = False
+    """Whether the rows failed once already."""
+
+    @property
+    def tokens(self) -> int:
+        return sum(len(place.row.ids) for place in self.places)
+
+
 class Dispatcher:
-    """Owns the scheduler and the engine's thread. Every method runs on the event loop."""
+    """Owns the scheduler and the engines. Every method runs on the event loop."""
 
     def __init__(
         self,
-        engine: Engine,
+        engine: EngineSettings,
         *,
+        engines: int,
         batch_tokens: int,
         tenant_queue_tokens: int,
         queue_tokens: int,
         metrics: PoolMetrics,
     ) -> None:
-        self._engine = engine
+        self._engine_settings = engine
+        self._engines = engines
         self._batch_tokens = batch_tokens
         self._metrics = metrics
         self._scheduler: FairScheduler[_Place] = FairScheduler(
             tenant_limit=tenant_queue_tokens, total_limit=queue_tokens
         )
+        self._failed: deque[_Batch] = deque()
         self._wake = asyncio.Event()
-        # One thread: two batches at once would only take turns on the same cores.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine", initializer=engine.enter_thread)
-        self._runner: asyncio.Task[None] | None = None
+        self._running: dict[int, EngineClient] = {}
         self._tokens_per_second = _FIRST_GUESS_TOKENS_PER_SECOND
 
     async def run_rows(
-        self, tenant: str, rows: Sequence[Row], *, deadline: float, weight: int
+        self, tenant: str, rows: Sequence[QueuedRow], *, deadline: float, weight: int, gone: Awaitable[None]
     ) -> list[Tensor | None]:
         """The engine's result of each row, in order; None where its adapter gave a number that is not finite.
 
-        `deadline` is in epoch seconds. Raises TenantQueueFull or PoolQueueFull, DeadlinePassed,
-        EngineFailed.
+        `deadline` is in epoch seconds. `gone` ends when nobody waits for the answer any more: rows that still queue
+        are dropped then. Raises TenantQueueFull or PoolQueueFull, DeadlinePassed, EngineFailed, ClientGone.
         """
-        request = _Request(asyncio.get_running_loop().create_future())
+        request = _Request(tenant, asyncio.get_running_loop().create_future())
         work = [
             Work(len(row.ids), deadline, _Place(row, request, index, len(rows)))
             for index, row in enumerate(rows)
         ]
         self._scheduler.offer(tenant, work, weight=weight)
         self._wake.set()
-        return await request.answer
+        watch = asyncio.ensure_future(self._drop_when(gone, request))
+        try:
+            return await request.answer
+        finally:
+            watch.cancel()
+
+    async def _drop_when(self, gone: Awaitable[None], request: _Request) -> None:
+        await gone
+        request.fail(ClientGone("The client has gone."))
+        self._scheduler.remove(request.tenant, lambda place: place.request is request)
 
     def retry_after(self, queued_tokens: int) -> int:
         """Whole seconds after which a queue of so many tokens should have room."""
@@ -110,54 +139,90 @@ class Dispatcher:
     def queued_tokens(self) -> int:
         return self._scheduler.queued_tokens
 
-    @property
-    def is_running(self) -> bool:
-        return self._runner is not None and not self._runner.done()
+    def engine_pids(self) -> list[int]:
+        """The processes of the engines that run."""
+        return [engine.pid for engine in self._running.values()]
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Batches run inside this context."""
-        self._runner = asyncio.create_task(self._run())
-        yield
-        self._runner.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._runner
-
-    async def _run(self) -> None:
+        tasks = [asyncio.create_task(self._keep_engine(number)) for number in range(self._engines)]
         try:
-            while True:
-                self._wake.clear()
-                if not self._scheduler.queued_tokens:
-                    await self._wake.wait()
-                await self._run_batch()
+            yield
         finally:
-            self._thread.shutdown(wait=False, cancel_futures=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run_batch(self) -> None:
-        batch = self._scheduler.take(self._batch_tokens, time.time())
-        for late in batch.expired:
-            late.payload.request.fail(DeadlinePassed("The request waited for too long."))
-        # A request that is answered already (one of its rows was late, its client has gone) needs no more
-        # rows.
-        places = [work.payload for work in batch.work if not work.payload.request.answer.done()]
-        if not places:
+    async def _keep_engine(self, number: int) -> None:
+        """Run batches on an engine, and start another whenever it dies."""
+        while True:
+            try:
+                engine = await EngineClient.start(self._engine_settings)
+            except (EngineDied, OSError) as error:
+                log.error("engine_not_started", engine=number, reason=str(error))
+                await asyncio.sleep(_RESTART_SECONDS)
+                continue
+            self._running[number] = engine
+            try:
+                while True:
+                    while not (self._failed or self._scheduler.queued_tokens):
+                        self._wake.clear()
+                        await self._wake.wait()
+                    await self._run_batch(engine)
+            except EngineDied as error:
+                log.error("engine_died", engine=number, reason=str(error))
+                self._metrics.engine_deaths.inc()
+            finally:
+                del self._running[number]
+                await engine.stop()
+
+    async def _run_batch(self, engine: EngineClient) -> None:
+        batch = self._next_batch()
+        if not batch.places:
             return
         started = time.perf_counter()
         try:
-            results = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._engine.run, [place.row for place in places]
-            )
-        except Exception:
-            # Adapters are checked when they load, so this is the engine's fault and every row's misfortune.
-            log.exception("batch_failed", rows=len(places))
-            for place in places:
+            results = await engine.run([place.row for place in batch.places])
+        except (BatchFailed, EngineDied) as error:
+            self._give_back(batch)
+            if isinstance(error, EngineDied):
+                raise
+            return
+        for place, result in zip(batch.places, results, strict=True):
+            place.request.put(place.index, result, place.of)
+        self._observe(batch.tokens, time.perf_counter() - started)
+
+    def _next_batch(self) -> _Batch:
+        """What runs next; it may turn out empty."""
+        if self._failed:
+            batch = self._failed.popleft()
+        else:
+            taken = self._scheduler.take(self._batch_tokens, time.time())
+            for late in taken.expired:
+                late.payload.request.fail(DeadlinePassed("The request waited for too long."))
+            batch = _Batch([work.payload for work in taken.work])
+        # A request that is answered already (one of its rows was late, its client has gone) needs no more
+        # rows.
+        return _Batch([place for place in batch.places if not place.request.answer.done()], batch.again)
+
+    def _give_back(self, batch: _Batch) -> None:
+        """Run a failed batch's rows once more, each tenant's apart from the others': one of them may be the cause."""
+        log.error("batch_failed", rows=len(batch.places), again=batch.again)
+        if batch.again:
+            for place in batch.places:
                 place.request.fail(EngineFailed("The engine failed."))
             return
-        for place, result in zip(places, results, strict=True):
-            place.request.put(place.index, result, place.of)
-        self._observe(sum(len(place.row.ids) for place in places), time.perf_counter() - started)
+
+        def tenant(place: _Place) -> str:
+            return place.request.tenant
+
+        for _, places in groupby(sorted(batch.places, key=tenant), key=tenant):
+            self._failed.append(_Batch(list(places), again=True))
+        self._wake.set()
 
     def _observe(self, tokens: int, seconds: float) -> None:
         self._metrics.batch_seconds.observe(seconds)
         self._metrics.batch_tokens.observe(tokens)
-        self._tokens_per_second += _SMOOTHING * (tokens / seconds - self._tokens_per_second)
+        rate = tokens / seconds * max(1, len(self._running))
+        self._tokens_per_second += _SMOOTHING * (rate - self._tokens_per_second)

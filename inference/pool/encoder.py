@@ -7,80 +7,18 @@ rows to one shape and batched products: the loops are faster, because their work
 base's, and a row's numbers never meet another's, so that NaN cannot spread.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from core.catalogue import WEIGHTS_FILE
+from inference.pool.encoder_weights import EncoderConfig, LayerAdapter, LowRank, UnsupportedModel
 
-
-class UnsupportedModel(Exception):
-    """The base model is not one that this encoder computes."""
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderConfig:
-    hidden_size: int
-    intermediate_size: int
-    layers: int
-    heads: int
-    positions: int
-    layer_norm_eps: float
-
-    @classmethod
-    def read(cls, folder: Path) -> "EncoderConfig":
-        """From the model's config.json. Raises UnsupportedModel."""
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        if config.get("model_type") != "bert" or config.get("hidden_act") != "gelu":
-            raise UnsupportedModel(f"{folder.name} is not a BERT encoder with GELU.")
-        if config.get("position_embedding_type", "absolute") != "absolute":
-            raise UnsupportedModel(f"{folder.name} does not use absolute positions.")
-        return cls(
-            hidden_size=config["hidden_size"],
-            intermediate_size=config["intermediate_size"],
-            layers=config["num_hidden_layers"],
-            heads=config["num_attention_heads"],
-            positions=config["max_position_embeddings"],
-            layer_norm_eps=config["layer_norm_eps"],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class LowRank:
-    """A low-rank change of one linear map: x → x·down·up. `down` [in, rank], `up` [rank, out], scale folded
-    in."""
-
-    down: Tensor
-    up: Tensor
-
-    @property
-    def size_bytes(self) -> int:
-        return self.down.nbytes + self.up.nbytes
-
-
-@dataclass(frozen=True, slots=True)
-class LayerAdapter:
-    """One layer's low-rank changes; None where the adapter leaves the base as it is.
-
-    `query_key_value` changes the three maps at once, as the base computes them.
-    """
-
-    query_key_value: LowRank | None = None
-    attention_output: LowRank | None = None
-    intermediate: LowRank | None = None
-    output: LowRank | None = None
-
-    @property
-    def size_bytes(self) -> int:
-        changes = (self.query_key_value, self.attention_output, self.intermediate, self.output)
-        return sum(change.size_bytes for change in changes if change is not None)
+__all__ = ["Encoder", "Segment", "UnsupportedModel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,30 +68,27 @@ class Encoder:
     """A BERT encoder's weights and its forward pass. Weights are shared, never written."""
 
     def __init__(self, config: EncoderConfig, tensors: Mapping[str, Tensor]) -> None:
-        """`tensors` by the names of the model's own file, fp32. Raises UnsupportedModel if any is
-        missing."""
+        """`tensors` as `fuse` names them, fp32."""
         self.config = config
-        try:
-            self._words = tensors["embeddings.word_embeddings.weight"]
-            # Every token of a single text has type 0, so its embedding can be added to the positions once.
-            self._positions = (
-                tensors["embeddings.position_embeddings.weight"]
-                + tensors["embeddings.token_type_embeddings.weight"][0]
-            )
-            self._norm = self._read_norm(tensors, "embeddings.LayerNorm")
-            self._layers = [self._read_layer(tensors, f"encoder.layer.{i}") for i in range(config.layers)]
-        except KeyError as missing:
-            raise UnsupportedModel(f"The weights lack {missing}.") from None
+        self.tensors = tensors
 
-    @classmethod
-    def load(cls, folder: Path) -> tuple["Encoder", dict[str, Tensor]]:
-        """The encoder in `folder`, and its tensors by name."""
-        tensors = {
-            name: tensor.float()
-            for name, tensor in load_file(folder / WEIGHTS_FILE).items()
-            if "position_ids" not in name
-        }
-        return cls(EncoderConfig.read(folder), tensors), tensors
+    @cached_property
+    def _embedding_norm(self) -> _Norm:
+        return self._read_norm("norm")
+
+    @cached_property
+    def _layers(self) -> list[_Layer]:
+        return [
+            _Layer(
+                query_key_value=self._read_linear(f"{index}.query_key_value"),
+                attention_output=self._read_linear(f"{index}.attention_output"),
+                attention_norm=self._read_norm(f"{index}.attention_norm"),
+                intermediate=self._read_linear(f"{index}.intermediate"),
+                output=self._read_linear(f"{index}.output"),
+                output_norm=self._read_norm(f"{index}.output_norm"),
+            )
+            for index in range(self.config.layers)
+        ]
 
     def last_hidden_states(
         self,
@@ -170,7 +105,7 @@ class Encoder:
         lengths = [len(row) for row in rows]
         ids = torch.tensor([token for row in rows for token in row])
         positions = torch.cat([torch.arange(length) for length in lengths])
-        hidden = self._norm(self._words[ids] + self._positions[positions])
+        hidden = self._embedding_norm(self.tensors["words"][ids] + self.tensors["positions"][positions])
         groups = _equal_length_groups(lengths)
         for index, layer in enumerate(self._layers[:-1]):
             context = self._attend(layer, hidden, groups, _changes(segments, index))
@@ -204,26 +139,11 @@ class Encoder:
             context[start:end].view(count, length, heads, size).copy_(attended.transpose(1, 2))
         return context
 
-    def _read_layer(self, tensors: Mapping[str, Tensor], prefix: str) -> _Layer:
-        maps = [f"{prefix}.attention.self.{name}" for name in ("query", "key", "value")]
-        return _Layer(
-            query_key_value=_Linear(
-                torch.cat([tensors[f"{name}.weight"] for name in maps]),
-                torch.cat([tensors[f"{name}.bias"] for name in maps]),
-            ),
-            attention_output=_read_linear(tensors, f"{prefix}.attention.output.dense"),
-            attention_norm=self._read_norm(tensors, f"{prefix}.attention.output.LayerNorm"),
-            intermediate=_read_linear(tensors, f"{prefix}.intermediate.dense"),
-            output=_read_linear(tensors, f"{prefix}.output.dense"),
-            output_norm=self._read_norm(tensors, f"{prefix}.output.LayerNorm"),
-        )
+    def _read_linear(self, name: str) -> _Linear:
+        return _Linear(self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"])
 
-    def _read_norm(self, tensors: Mapping[str, Tensor], name: str) -> _Norm:
-        return _Norm(tensors[f"{name}.weight"], tensors[f"{name}.bias"], self.config.layer_norm_eps)
-
-
-def _read_linear(tensors: Mapping[str, Tensor], name: str) -> _Linear:
-    return _Linear(tensors[f"{name}.weight"], tensors[f"{name}.bias"])
+    def _read_norm(self, name: str) -> _Norm:
+        return _Norm(self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"], self.config.layer_norm_eps)
 
 
 def _after_attention(layer: _Layer, context: Tensor, hidden: Tensor, changes: Sequence[_Change]) -> Tensor:

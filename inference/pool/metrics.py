@@ -14,8 +14,8 @@ class PoolMetrics:
         self.requests = Counter(
             "pool_requests", "Requests by tier and outcome", ["tier", "outcome"], registry=self.registry
         )
-        self.rows = Counter("pool_rows", "Texts classified, by tier", ["tier"], registry=self.registry)
-        self.tokens = Counter("pool_tokens", "Tokens classified, by tier", ["tier"], registry=self.registry)
+        self.rows = Counter("pool_rows", "Texts read, by tier", ["tier"], registry=self.registry)
+        self.tokens = Counter("pool_tokens", "Tokens read, by tier", ["tier"], registry=self.registry)
         self.request_seconds = Histogram(
             "pool_request_seconds",
             "Time in the pool of requests that were answered, by tier",
@@ -28,6 +28,9 @@ class PoolMetrics:
         )
         self.batch_tokens = Histogram(
             "pool_batch_tokens", "Tokens of a batch", buckets=_TOKENS, registry=self.registry
+        )
+        self.engine_deaths = Counter(
+            "pool_engine_deaths", "Engines that ended and were started again", registry=self.registry
         )
         self.queued_tokens = Gauge("pool_queued_tokens", "Tokens that wait", registry=self.registry)
         self.adapters = Gauge("pool_adapters", "Adapters in memory", registry=self.registry)

@@ -18,7 +18,7 @@ class OperationRoutes:
         return JSONResponse({"status": "ok"})
 
     async def ready(self, _request: Request) -> Response:
-        if not self._pool.dispatcher.is_running:
+        if not self._pool.dispatcher.engine_pids():
             return JSONResponse({"status": "not ready"}, 503)
         return JSONResponse({"status": "ready", "base_models": sorted(self._pool.bases)})
 
@@ -49,6 +49,7 @@ class OperationRoutes:
                 "adapters": adapters,
                 "adapter_bytes": pool.cache.size_bytes,
                 "adapter_budget_bytes": pool.cache.budget_bytes,
+                "engines": pool.dispatcher.engine_pids(),
                 "queued_tokens": pool.dispatcher.queued_tokens,
                 "queues": pool.dispatcher.queued_tenants(),
             }

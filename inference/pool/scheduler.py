@@ -7,7 +7,7 @@ Fair Queuing using Deficit Round Robin", 1996). Pure bookkeeping: no clock, no t
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -122,6 +122,47 @@ class FairScheduler(Generic[T]):
                     break
             self._end_visit(queue, cut_short=room <= 0)
         return batch
+
+    def take_one(self, now: float, admits: Callable[[str, Work[T]], bool]) -> Batch[T]:
+        """The next single work; a tenant whose next work `admits` refuses now is passed over, and keeps its credit.
+
+        Empty if nothing waits that is admitted.
+        """
+        batch: Batch[T] = Batch([], [])
+        passed = 0
+        while self._round and passed < len(self._round):
+            queue = self._round[0]
+            self._drop_expired(queue, now, batch)
+            if queue.work and not admits(queue.tenant, queue.work[0]):
+                self._round.rotate(-1)
+                passed += 1
+                continue
+            passed = 0
+            if not queue.credited:
+                queue.deficit += self._quantum * queue.weight
+                queue.credited = True
+            if queue.work and queue.work[0].tokens <= queue.deficit:
+                item = self._pop(queue)
+                queue.deficit -= item.tokens
+                batch.work.append(item)
+            self._end_visit(queue, cut_short=bool(batch.work))
+            if batch.work:
+                break
+        return batch
+
+    def remove(self, tenant: str, unwanted: Callable[[T], bool]) -> None:
+        """Take the tenant's waiting work whose payload is `unwanted` out of the queue."""
+        queue = self._queues.get(tenant)
+        if queue is None:
+            return
+        kept = deque(item for item in queue.work if not unwanted(item.payload))
+        removed = queue.tokens - sum(item.tokens for item in kept)
+        queue.work = kept
+        queue.tokens -= removed
+        self.queued_tokens -= removed
+        if not kept:
+            self._round.remove(queue)
+            del self._queues[tenant]
 
     def queued_tokens_of(self, tenant: str) -> int:
         queue = self._queues.get(tenant)

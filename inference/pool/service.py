@@ -8,39 +8,47 @@ from concurrent.futures import ThreadPoolExecutor
 from starlette.requests import Request
 
 from inference.pool.adapter_cache import AdapterCache, Resident
+from inference.pool.arena import Arena
 from inference.pool.base import LoadedBase
 from inference.pool.dispatcher import Dispatcher
-from inference.pool.engine import Engine
+from inference.pool.engine_client import EngineSettings
 from inference.pool.errors import PoolError
 from inference.pool.metrics import PoolMetrics
 from inference.pool.settings import PoolSettings
 from inference.tickets import InvalidTicket, Ticket, Use, verify
 
+_ADDRESSES_PER_BYTE = 4
+"""Room in the arena beyond the cache's budget: for gaps, and for adapters that left while their rows still queue."""
+
 
 class Pool:
-    """One process's pool. `reader` is a thread for what would hold up the event loop."""
+    """One process's pool. `reader` tokenises long texts and `loader` reads adapters' files, off the event loop."""
 
     def __init__(self, settings: PoolSettings, bases: Mapping[str, LoadedBase]) -> None:
         self.settings = settings
         self.bases = bases
         self.cache = AdapterCache(settings.adapter_bytes)
+        self.arena = Arena(_ADDRESSES_PER_BYTE * settings.adapter_bytes)
         self.metrics = PoolMetrics()
         self.dispatcher = Dispatcher(
-            Engine(settings.threads),
+            EngineSettings(self.arena.descriptor, tuple(bases), settings.threads),
+            engines=settings.engines,
             batch_tokens=settings.batch_tokens,
             tenant_queue_tokens=settings.tenant_queue_tokens,
             queue_tokens=settings.queue_tokens,
             metrics=self.metrics,
         )
-        # Long texts and adapters' files are read here, one at a time, so that they hold up only each other.
+        # One thread each: long texts hold up only long texts, and cold adapters only cold adapters.
         self.reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader")
+        self.loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader")
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Requests are answered inside this context."""
         async with self.dispatcher.running():
             yield
-        self.reader.shutdown(wait=False, cancel_futures=True)
+        for thread in (self.reader, self.loader):
+            thread.shutdown(wait=False, cancel_futures=True)
 
     def ticket(self, request: Request, use: Use) -> Ticket:
         """The ticket that came with the request. Raises PoolError unless it is good for `use`."""

@@ -21,7 +21,7 @@ class PoolSettings:
 
     `batch_tokens` bounds a batch: larger ones gain little throughput and keep the next request waiting
     longer. The queues are bounded in tokens, a tenant's own and all together; `adapter_bytes` bounds the
-    adapters in memory.
+    adapters in memory. Each of `engines` is a process that runs one batch at a time on `threads` cores.
     """
 
     ticket_key: str = field(repr=False)
@@ -32,6 +32,7 @@ class PoolSettings:
     batch_tokens: int
     tenant_queue_tokens: int
     queue_tokens: int
+    engines: int
     threads: int
     log_level: str
 
@@ -62,6 +63,7 @@ class PoolSettings:
             batch_tokens=positive("POOL_BATCH_TOKENS", 512),
             tenant_queue_tokens=positive("POOL_TENANT_QUEUE_TOKENS", 1 << 16),
             queue_tokens=positive("POOL_QUEUE_TOKENS", 1 << 18),
+            engines=positive("POOL_ENGINES", len(os.sched_getaffinity(0))),
             threads=positive("POOL_THREADS", 1),
             log_level=(environ.get("LOG_LEVEL") or "INFO").upper(),
         )

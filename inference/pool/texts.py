@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,14 +13,14 @@ from torch import Tensor
 
 from core.catalogue import Task
 from inference.pool import bodies
-from inference.pool.adapters import Adapter
+from inference.pool.adapter_blocks import PlacedAdapter
 from inference.pool.base import LoadedBase, Tokens
-from inference.pool.dispatcher import DeadlinePassed, EngineFailed
-from inference.pool.engine import Row
+from inference.pool.dispatcher import ClientGone, DeadlinePassed, EngineFailed
 from inference.pool.entities import merge
 from inference.pool.errors import PoolError
 from inference.pool.scheduler import PoolQueueFull, QueueFull, TenantQueueFull
 from inference.pool.service import Pool
+from inference.pool.wire import QueuedRow
 from inference.tickets import Ticket, Use
 
 log = structlog.get_logger(__name__)
@@ -28,6 +28,16 @@ log = structlog.get_logger(__name__)
 _INLINE_CHARACTERS = 8192
 _CLASSIFICATION = frozenset({Task.CLASSIFICATION, Task.MULTI_LABEL})
 _TAGGING = frozenset({Task.TAGGING})
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Texts to read, for whom, and the request that brought them."""
+
+    request: Request
+    ticket: Ticket
+    texts: list[str]
+    truncate: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +70,25 @@ class TextRoutes:
         """Embeddings from the base model that the ticket names, with no adapter."""
         return await self._answer(request, self._embed)
 
-    async def _classify(self, ticket: Ticket, texts: list[str], truncate: bool) -> dict[str, Any]:
-        adapter = self._adapter(ticket, _CLASSIFICATION)
-        reading = await self._read(ticket, adapter, adapter.base, texts, truncate)
+    async def _classify(self, question: _Question) -> dict[str, Any]:
+        adapter = self._adapter(question.ticket, _CLASSIFICATION)
+        reading = await self._read(question, adapter, adapter.base)
         results = [
             {"scores": dict(zip(adapter.labels, scores.tolist(), strict=True))} for scores in reading.results
         ]
         return {"results": results, **reading.counts()}
 
-    async def _tag(self, ticket: Ticket, texts: list[str], truncate: bool) -> dict[str, Any]:
-        adapter = self._adapter(ticket, _TAGGING)
-        reading = await self._read(ticket, adapter, adapter.base, texts, truncate)
+    async def _tag(self, question: _Question) -> dict[str, Any]:
+        adapter = self._adapter(question.ticket, _TAGGING)
+        reading = await self._read(question, adapter, adapter.base)
         results = [
             {"entities": [asdict(entity) for entity in merge(tokens.words, tags.tolist(), adapter.labels)]}
             for tokens, tags in zip(reading.tokens, reading.results, strict=True)
         ]
         return {"results": results, **reading.counts()}
 
-    async def _embed(self, ticket: Ticket, texts: list[str], truncate: bool) -> dict[str, Any]:
+    async def _embed(self, question: _Question) -> dict[str, Any]:
+        ticket = question.ticket
         if ticket.adapter:
             raise PoolError(
                 422, "wrong_task", "Embeddings come from a base model, and the ticket names an adapter."
@@ -85,29 +96,24 @@ class TextRoutes:
         base = self._pool.bases.get(ticket.base)
         if base is None:
             raise PoolError(422, "wrong_base", f"The pool has no encoder {ticket.base!r}.")
-        reading = await self._read(ticket, base, base, texts, truncate)
+        reading = await self._read(question, base, base)
         return {"embeddings": [embedding.tolist() for embedding in reading.results], **reading.counts()}
 
-    def _adapter(self, ticket: Ticket, tasks: frozenset[Task]) -> Adapter:
+    def _adapter(self, ticket: Ticket, tasks: frozenset[Task]) -> PlacedAdapter:
         if not ticket.adapter:
             raise PoolError(422, "wrong_task", "The ticket names no adapter, and this route needs one.")
         adapter = self._pool.adapter(ticket)
-        if adapter.task not in tasks or not isinstance(adapter, Adapter):
-            raise PoolError(422, "wrong_task", f"The adapter is for {adapter.task}: this route is not.")
+        if adapter.task not in tasks or not isinstance(adapter, PlacedAdapter):
+            raise PoolError(422, "wrong_task", f"The adapter is for {adapter.task}, and this route is not.")
         return adapter
 
     async def _read(
-        self,
-        ticket: Ticket,
-        weights: Adapter | LoadedBase,
-        base: LoadedBase,
-        texts: list[str],
-        truncate: bool,
+        self, question: _Question, weights: PlacedAdapter | LoadedBase, base: LoadedBase
     ) -> _Reading:
-        tagging = isinstance(weights, Adapter) and weights.task is Task.TAGGING
-        whole = await self._tokenise(base, texts, words=tagging)
+        tagging = isinstance(weights, PlacedAdapter) and weights.task is Task.TAGGING
+        whole = await self._tokenise(base, question.texts, words=tagging)
         truncated = [len(tokens.ids) > weights.max_length for tokens in whole]
-        if any(truncated) and not truncate:
+        if any(truncated) and not question.truncate:
             index = truncated.index(True)
             count = len(whole[index].ids)
             raise PoolError(
@@ -120,16 +126,20 @@ class TextRoutes:
             )
         tokens = [each.cut(weights.max_length) for each in whole]
         rows = [
-            Row(each.ids, weights, [word.position for word in each.words] if tagging else None)
+            QueuedRow(each.ids, weights, [word.position for word in each.words] if tagging else None)
             for each in tokens
         ]
-        return _Reading(tokens, truncated, await self._run(ticket, rows))
+        return _Reading(tokens, truncated, await self._run(question, rows))
 
-    async def _run(self, ticket: Ticket, rows: list[Row]) -> list[Tensor]:
-        dispatcher = self._pool.dispatcher
+    async def _run(self, question: _Question, rows: list[QueuedRow]) -> list[Tensor]:
+        dispatcher, ticket = self._pool.dispatcher, question.ticket
         try:
             results = await dispatcher.run_rows(
-                ticket.tenant, rows, deadline=ticket.expires, weight=ticket.weight
+                ticket.tenant,
+                rows,
+                deadline=ticket.expires,
+                weight=ticket.weight,
+                gone=bodies.disconnected(question.request),
             )
         except QueueFull as full:
             status, code = {TenantQueueFull: (429, "tenant_queue_full"), PoolQueueFull: (503, "pool_full")}[
@@ -142,6 +152,8 @@ class TextRoutes:
             raise PoolError(504, "deadline", str(late), retry_after=wait) from None
         except EngineFailed as failure:
             raise PoolError(500, "engine_failed", str(failure)) from None
+        except ClientGone as gone:
+            raise PoolError(400, "client_gone", str(gone)) from None
         good = [result for result in results if result is not None]
         if len(good) < len(results):
             raise PoolError(422, "adapter_broken", "The adapter computes numbers that are not finite.")
@@ -157,13 +169,15 @@ class TextRoutes:
             return tokenise()
         return await asyncio.get_running_loop().run_in_executor(self._pool.reader, tokenise)
 
-    async def _answer(self, request: Request, work: Callable[..., Any]) -> Response:
+    async def _answer(
+        self, request: Request, work: Callable[[_Question], Coroutine[Any, Any, dict[str, Any]]]
+    ) -> Response:
         metrics = self._pool.metrics
         ticket = self._pool.ticket(request, Use.PREDICT)
         started = time.perf_counter()
         try:
             texts, truncate = bodies.parse_texts(await bodies.read(request, bodies.MAXIMUM_BODY))
-            answer = await work(ticket, texts, truncate)
+            answer = await work(_Question(request, ticket, texts, truncate))
         except PoolError as error:
             metrics.requests.labels(ticket.tier, error.code).inc()
             raise

@@ -9,9 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from inference.pool import bodies
+from inference.pool.adapter_blocks import place
 from inference.pool.adapter_cache import Resident
 from inference.pool.adapter_files import InvalidAdapter, open_file
 from inference.pool.adapters import lay_out
+from inference.pool.arena import ArenaFull
 from inference.pool.errors import PoolError
 from inference.pool.service import Pool
 from inference.tickets import Use
@@ -35,11 +37,13 @@ class UploadRoutes:
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
         try:
-            adapter = await loop.run_in_executor(self._pool.reader, self._parse, data, digest)
+            adapter = await loop.run_in_executor(self._pool.loader, self._place, data, digest)
             self._pool.cache.add(ticket.tenant, adapter)
         except InvalidAdapter as error:
             log.warning("adapter_refused", tenant_id=ticket.tenant, adapter=digest, reason=str(error))
             raise PoolError(422, "invalid_adapter", str(error)) from None
+        except ArenaFull as full:
+            raise PoolError(503, "pool_full", str(full), retry_after=1) from None
         log.info(
             "adapter_loaded",
             tenant_id=ticket.tenant,
@@ -50,7 +54,7 @@ class UploadRoutes:
         )
         return Response(status_code=204)
 
-    def _parse(self, data: bytes, digest: str) -> Resident:
+    def _place(self, data: bytes, digest: str) -> Resident:
         if sha256(data).hexdigest() != digest:
             raise InvalidAdapter("The file is not the one that the ticket names: its SHA-256 differs.")
-        return lay_out(open_file(data), self._pool.bases)
+        return place(lay_out(open_file(data), self._pool.bases), self._pool.arena)

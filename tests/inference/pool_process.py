@@ -42,6 +42,7 @@ class PoolProcess:
             "PATH": os.environ["PATH"],
             "POOL_TICKET_KEY": key,
             "POOL_PORT": str(self.port),
+            "POOL_ENGINES": "1",
             "LOG_LEVEL": "WARNING",
             **variables,
         }

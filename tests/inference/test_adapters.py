@@ -1,12 +1,12 @@
 """Adapter files are checked before they can reach a batch, and memory for them is bounded."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass
 
 import pytest
 import torch
 
-from core.catalogue import DEFAULT_BASE_MODEL
+from core.catalogue import DEFAULT_BASE_MODEL, Task
 from inference.pool.adapter_cache import AdapterCache
 from inference.pool.adapter_files import InvalidAdapter
 from inference.pool.adapters import Adapter, parse
@@ -89,40 +89,44 @@ def test_labels_keep_their_order(adapter: Adapter, reference: Reference) -> None
     assert list(adapter.labels) == json.loads(reference.metadata()["labels"])
 
 
-def named(adapter: Adapter, digest: str, size: int) -> Adapter:
-    return replace(adapter, digest=digest, size_bytes=size)
+@dataclass(frozen=True)
+class Held:
+    digest: str
+    size_bytes: int
+    task: Task = Task.CLASSIFICATION
+    base_id: str = DEFAULT_BASE_MODEL
 
 
-def test_the_least_recently_used_adapter_leaves_first(adapter: Adapter) -> None:
+def test_the_least_recently_used_adapter_leaves_first() -> None:
     cache = AdapterCache(100)
     for digest in "abc":
-        cache.add("t", named(adapter, digest, 30))
+        cache.add("t", Held(digest, 30))
     assert cache.find("t", "a")
-    cache.add("t", named(adapter, "d", 30))
+    cache.add("t", Held("d", 30))
     assert [held.digest for _, held in cache.resident()] == ["c", "a", "d"]
     assert cache.size_bytes == 90
 
 
-def test_a_large_adapter_pushes_out_as_many_as_it_must(adapter: Adapter) -> None:
+def test_a_large_adapter_pushes_out_as_many_as_it_must() -> None:
     cache = AdapterCache(100)
     for digest in "abc":
-        cache.add("t", named(adapter, digest, 30))
-    cache.add("t", named(adapter, "d", 70))
+        cache.add("t", Held(digest, 30))
+    cache.add("t", Held("d", 70))
     assert [held.digest for _, held in cache.resident()] == ["c", "d"]
 
 
-def test_the_same_adapter_twice_counts_once_but_each_tenant_has_its_own(adapter: Adapter) -> None:
+def test_the_same_adapter_twice_counts_once_but_each_tenant_has_its_own() -> None:
     cache = AdapterCache(100)
-    cache.add("t", named(adapter, "a", 30))
-    cache.add("t", named(adapter, "a", 30))
+    cache.add("t", Held("a", 30))
+    cache.add("t", Held("a", 30))
     assert cache.size_bytes == 30
     assert cache.find("u", "a") is None
-    cache.add("u", named(adapter, "a", 30))
+    cache.add("u", Held("a", 30))
     assert cache.size_bytes == 60
 
 
-def test_an_adapter_beyond_the_whole_budget_is_refused(adapter: Adapter) -> None:
+def test_an_adapter_beyond_the_whole_budget_is_refused() -> None:
     cache = AdapterCache(100)
     with pytest.raises(InvalidAdapter, match="POOL_ADAPTER_BYTES"):
-        cache.add("t", named(adapter, "a", 101))
+        cache.add("t", Held("a", 101))
     assert cache.size_bytes == 0
