@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -210,8 +210,8 @@ def current_plan(session: Session, tenant_id: UUID, at: datetime | None = None) 
     return get_plan(session, plan_at(at or now(), list_holdings(session, tenant_id), DEFAULT_PLAN_CODE))
 
 
-def held_plan(session: Session, tenant_id: UUID) -> Plan:
-    """The plan that a tenant is on now, in one query: for the API, which asks at every request."""
+def held_plan_code(tenant_id: UUID) -> ColumnElement[str]:
+    """The SQL for the code of the plan that a tenant is on now: for the API, which asks at every request."""
     at = now()
     held = (
         select(Subscription.plan_code)
@@ -224,7 +224,7 @@ def held_plan(session: Session, tenant_id: UUID) -> Plan:
         .limit(1)
         .scalar_subquery()
     )
-    return session.scalars(select(Plan).where(Plan.code == func.coalesce(held, DEFAULT_PLAN_CODE))).one()
+    return func.coalesce(held, DEFAULT_PLAN_CODE)
 
 
 def current_prices(session: Session, plan_code: str, at: datetime | None = None) -> dict[PriceKind, Price]:

@@ -48,10 +48,13 @@ class TenantSuspended(Exception):
 
 @dataclass(frozen=True, slots=True)
 class VerifiedKey:
-    """A key that was checked: its row's id, and the scope that it opens."""
+    """A key that was checked: its row's id, the scope that it opens, and its own settings, where it has any."""
 
     id: UUID
     scope: TenantScope
+    default_model_id: UUID | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
 
 
 def generate() -> str:
@@ -131,7 +134,11 @@ def verify(session: Session, plain: str) -> VerifiedKey:
         raise TenantSuspended("This tenant is suspended. Ask the operator why.")
     permissions = MANAGING_KEY_PERMISSIONS if key.may_manage else KEY_PERMISSIONS
     return VerifiedKey(
-        key.id, TenantScope(key.tenant_id, Actor(ActorKind.API_KEY, key.id, key.name), permissions)
+        id=key.id,
+        scope=TenantScope(key.tenant_id, Actor(ActorKind.API_KEY, key.id, key.name), permissions),
+        default_model_id=key.default_model_id,
+        requests_per_minute=key.requests_per_minute,
+        tokens_per_minute=key.tokens_per_minute,
     )
 
 

@@ -49,6 +49,7 @@ class Settings:
     seller_bank_account: str
     max_upload_bytes: int
     requests_per_minute: int
+    tokens_per_minute: int
     trusted_proxies: int
 
     @property
@@ -85,6 +86,7 @@ class Settings:
             seller_bank_account=reader.text("SELLER_BANK_ACCOUNT", ""),
             max_upload_bytes=reader.positive_int("MAX_UPLOAD_BYTES", 1 << 30),
             requests_per_minute=reader.positive_int("REQUESTS_PER_MINUTE", 600),
+            tokens_per_minute=reader.positive_int("TOKENS_PER_MINUTE", 1_000_000),
             trusted_proxies=reader.whole_number("TRUSTED_PROXIES", 0),
         )
         if reader.problems:

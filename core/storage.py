@@ -27,6 +27,7 @@ __all__ = [
     "BlobWriter",
     "TenantKey",
     "blob_store",
+    "open_tenant_key",
     "tenant_key",
 ]
 
@@ -105,4 +106,9 @@ def tenant_key(session: Session, tenant_id: UUID) -> TenantKey:
     wrapped = session.scalar(select(Tenant.wrapped_data_key).where(Tenant.id == tenant_id))
     if wrapped is None:
         raise KeyRejected(f"There is no data key of a tenant {tenant_id}.")
+    return open_tenant_key(tenant_id, wrapped)
+
+
+def open_tenant_key(tenant_id: UUID, wrapped: bytes) -> TenantKey:
+    """The data key that a tenant's row holds wrapped. Raises KeyRejected."""
     return unwrap(get_settings().master_key, tenant_id, wrapped)

@@ -21,6 +21,11 @@ def escape(text: str) -> str:
     return _START.sub("[~", text)
 
 
+def find_escaped(text: str) -> list[int]:
+    """Where `escape` puts a mark: the positions in `text` of the brackets that it puts one after."""
+    return [match.start() for match in _START.finditer(text)]
+
+
 def unescape(text: str) -> str:
     """The text that `escape` was given."""
     return _ESCAPED_START.sub("[", text)

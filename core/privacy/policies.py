@@ -27,7 +27,11 @@ class PolicyError(Exception):
 
 def current_policy(session: Session, tenant_id: UUID) -> Policy:
     """The tenant's policy in force; DEFAULT_POLICY where it has never set one."""
-    row = find_latest(session, tenant_id)
+    return policy_of(find_latest(session, tenant_id))
+
+
+def policy_of(row: PrivacyPolicy | None) -> Policy:
+    """The policy that a row holds; DEFAULT_POLICY for none."""
     if row is None:
         return DEFAULT_POLICY
     return Policy(

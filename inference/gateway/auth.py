@@ -1,15 +1,20 @@
 """Whose key is it: every request with a stated permission passes here before its view."""
 
 import time
+from dataclasses import dataclass
 from threading import Lock
 from uuid import UUID
 
 from flask import Flask, current_app, g, request
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from billing.plans import held_plan_code
 from core import api_keys
 from core.api_keys import InvalidApiKey, TenantSuspended, VerifiedKey
 from core.clock import now
 from core.db import operator_session
+from core.models.billing import Plan
 from inference.gateway.access import Access
 from inference.gateway.errors import ApiError, ErrorType
 
@@ -23,6 +28,20 @@ def caller() -> VerifiedKey:
     return key
 
 
+@dataclass(frozen=True, slots=True)
+class PlanLimits:
+    """What the plan of the key's tenant allows a minute."""
+
+    requests_per_minute: int
+    tokens_per_minute: int
+
+
+def limits_of_plan() -> PlanLimits:
+    """Those of the tenant whose request is being answered."""
+    limits: PlanLimits = g.plan_limits
+    return limits
+
+
 def init_app(app: Flask) -> None:
     """Check the key of every request whose view is not public, and its permission."""
     last_used = _LastUsed()
@@ -34,7 +53,7 @@ def init_app(app: Flask) -> None:
         access: Access = vars(current_app.view_functions[request.endpoint])["access"]
         if access.public:
             return
-        g.caller = _verify(_bearer(), last_used)
+        g.caller, g.plan_limits = _verify(_bearer(), last_used)
         if access.permission is not None:
             g.caller.scope.require(access.permission)
 
@@ -48,10 +67,11 @@ def _bearer() -> str:
     return value.strip()
 
 
-def _verify(plain: str, last_used: "_LastUsed") -> VerifiedKey:
+def _verify(plain: str, last_used: "_LastUsed") -> tuple[VerifiedKey, PlanLimits]:
     try:
         with operator_session("an API key's tenant is not known before its key is found") as session:
             key = api_keys.verify(session, plain)
+            limits = _limits(session, key.scope.tenant_id)
             if last_used.is_due(key.id):
                 api_keys.touch(session, key.id, now())
                 session.commit()
@@ -59,7 +79,14 @@ def _verify(plain: str, last_used: "_LastUsed") -> VerifiedKey:
         raise _unauthorised("invalid_api_key", str(error)) from None
     except TenantSuspended as error:
         raise ApiError(403, ErrorType.PERMISSION, "tenant_suspended", str(error)) from None
-    return key
+    return key, limits
+
+
+def _limits(session: Session, tenant_id: UUID) -> PlanLimits:
+    plan = select(Plan.requests_per_minute, Plan.tokens_per_minute).where(
+        Plan.code == held_plan_code(tenant_id)
+    )
+    return PlanLimits(*session.execute(plan).one())
 
 
 def _unauthorised(code: str, message: str) -> ApiError:

@@ -5,20 +5,23 @@ from enum import StrEnum
 
 import structlog
 from flask import Flask, Response, jsonify
-from flask_limiter import RateLimitExceeded
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from core.tenancy import PermissionDenied
 from inference.gateway.prediction import (
+    InvalidMessages,
     InvalidText,
     ModelBroken,
     ModelNotFound,
     ModelNotReady,
+    NoDefaultModel,
     PoolBusy,
     PoolUnavailable,
     PredictionError,
+    PromptTooLong,
     TextTooLong,
+    WrongTask,
 )
 from inference.gateway.request_id import request_id
 
@@ -82,34 +85,41 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(ApiError, lambda error: error.response())
     app.register_error_handler(PredictionError, lambda error: from_prediction(error).response())
     app.register_error_handler(PermissionDenied, lambda error: _denied(error).response())
-    app.register_error_handler(RateLimitExceeded, _rate_limited)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(OperationalError, _database_away)
     app.register_error_handler(Exception, _failed)
 
 
+_PREDICTION_ERRORS: dict[type[PredictionError], tuple[int, ErrorType, str]] = {
+    ModelNotFound: (404, ErrorType.NOT_FOUND, "model_not_found"),
+    ModelNotReady: (400, ErrorType.INVALID_REQUEST, "model_not_ready"),
+    WrongTask: (400, ErrorType.INVALID_REQUEST, "wrong_task"),
+    NoDefaultModel: (400, ErrorType.INVALID_REQUEST, "no_default_model"),
+    InvalidText: (400, ErrorType.INVALID_REQUEST, "invalid_text"),
+    TextTooLong: (400, ErrorType.INVALID_REQUEST, "text_too_long"),
+    InvalidMessages: (400, ErrorType.INVALID_REQUEST, "invalid_messages"),
+    PromptTooLong: (400, ErrorType.INVALID_REQUEST, "context_length_exceeded"),
+    PoolUnavailable: (503, ErrorType.OVERLOADED, "unavailable"),
+    ModelBroken: (500, ErrorType.SERVER, "model_broken"),
+}
+_ABOUT_THE_MODEL = (ModelNotFound, ModelNotReady, WrongTask, ModelBroken)
+
+
 def from_prediction(error: PredictionError) -> ApiError:
     """What the API answers where no prediction came about."""
     message = str(error)
-    match error:
-        case ModelNotFound():
-            return ApiError(404, ErrorType.NOT_FOUND, "model_not_found", message, param="model")
-        case ModelNotReady():
-            return ApiError(400, ErrorType.INVALID_REQUEST, "model_not_ready", message, param="model")
-        case InvalidText():
-            return ApiError(400, ErrorType.INVALID_REQUEST, "invalid_text", message, param=error.param)
-        case TextTooLong():
-            return ApiError(400, ErrorType.INVALID_REQUEST, "text_too_long", message, param=error.param)
-        case PoolBusy(tenant=True):
-            return ApiError(429, ErrorType.RATE_LIMIT, "queue_full", message, retry_after=error.retry_after)
-        case PoolBusy():
-            return ApiError(503, ErrorType.OVERLOADED, "overloaded", message, retry_after=error.retry_after)
-        case PoolUnavailable():
-            return ApiError(503, ErrorType.OVERLOADED, "unavailable", message, retry_after=_RETRY_SECONDS)
-        case ModelBroken():
-            return ApiError(500, ErrorType.SERVER, "model_broken", message, param="model")
-        case _:
-            return ApiError(500, ErrorType.SERVER, "internal", message)
+    if isinstance(error, PoolBusy):
+        status, kind, code = (
+            (429, ErrorType.RATE_LIMIT, "queue_full")
+            if error.tenant
+            else (503, ErrorType.OVERLOADED, "overloaded")
+        )
+        return ApiError(status, kind, code, message, retry_after=error.retry_after)
+    status, kind, code = _PREDICTION_ERRORS.get(type(error), (500, ErrorType.SERVER, "internal"))
+    param = "model" if isinstance(error, _ABOUT_THE_MODEL) else getattr(error, "param", None)
+    return ApiError(
+        status, kind, code, message, param=param, retry_after=_RETRY_SECONDS if status == 503 else None
+    )
 
 
 def _denied(error: PermissionDenied) -> ApiError:
@@ -117,13 +127,6 @@ def _denied(error: PermissionDenied) -> ApiError:
         f"{error} Make a key that may manage files, fine-tunes and models on the portal's page 'API keys'."
     )
     return ApiError(403, ErrorType.PERMISSION, "permission_denied", message)
-
-
-def _rate_limited(error: RateLimitExceeded) -> Response:
-    # The limiter itself sets Retry-After, from the moment at which its window has room again.
-    allowed = error.limit.limit.amount if error.limit else 0
-    message = f"Too many requests: this API key may make {allowed} a minute. Wait and try again."
-    return ApiError(429, ErrorType.RATE_LIMIT, "rate_limited", message).response()
 
 
 _HTTP_MESSAGES = {

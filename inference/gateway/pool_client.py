@@ -9,13 +9,11 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-import structlog
 
 from core.config import get_settings
-from inference.gateway.prediction import ModelBroken, PoolBusy, PoolUnavailable, TextTooLong
+from inference.gateway.pool_refusals import refusal, unreachable
+from inference.gateway.pool_stream import PoolStream
 from inference.tickets import Ticket, Use, sign
-
-log = structlog.get_logger(__name__)
 
 ANSWER_SECONDS = 25.0
 """How long a request may wait for its answer; the pool drops it after that."""
@@ -27,28 +25,33 @@ _STRIPES = 64
 
 @dataclass(frozen=True, slots=True)
 class PoolRequest:
-    """What to run: a tenant's texts, and the adapter that is to read them."""
+    """Who asks the pool, and which adapter is to answer; an empty one is the base itself.
+
+    `load_adapter` gives the adapter's file, and is called only if the pool lacks it.
+    """
 
     tenant_id: UUID
     request_id: str
     adapter: str
     base: str
     tier: str
-    texts: list[str]
-    truncate: bool
+    load_adapter: Callable[[], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class PoolAnswer:
-    """Of each text: a probability by label, the tokens read, and whether it was cut."""
+    """Of each text: what the pool computed, the tokens read, and whether it was cut."""
 
-    scores: list[dict[str, float]]
+    results: list[Any]
     tokens: list[int]
     truncated: list[bool]
 
 
 class PoolClient:
-    """Connections to one pool; one client for each process, used by all of its threads."""
+    """Connections to one pool; one client for each process, used by all of its threads.
+
+    Every call raises PoolBusy, PoolUnavailable, TextTooLong, PromptTooLong, WrongTask or ModelBroken.
+    """
 
     def __init__(self, url: str, key: str) -> None:
         self._key = key
@@ -62,37 +65,51 @@ class PoolClient:
         # large.
         self._sending = [Lock() for _ in range(_STRIPES)]
 
-    def classify(self, request: PoolRequest, load_adapter: Callable[[], bytes]) -> PoolAnswer:
-        """Scores from the pool. `load_adapter` gives the adapter's file, and is called only if the pool
-        lacks it.
+    def classify(self, request: PoolRequest, texts: list[str], *, truncate: bool) -> PoolAnswer:
+        """Each text's scores, a dict by label."""
+        answer = self._read_texts(request, "/v1/classify", texts, truncate)
+        return _answer([result["scores"] for result in answer["results"]], answer)
 
-        Raises PoolBusy, PoolUnavailable, TextTooLong or ModelBroken.
-        """
-        ticket = {"X-Ticket": self._ticket(request)}
-        response = self._ask(request, ticket)
-        if response.status_code == 409:
-            with self._sending[hash(request.adapter) % _STRIPES]:
-                response = self._ask(request, ticket)
-                if response.status_code == 409:
-                    self._send_adapter(request, ticket, load_adapter())
-                    response = self._ask(request, ticket)
-        if response.status_code != 200:
-            raise _refusal(response)
-        answer = response.json()
-        return PoolAnswer(
-            scores=[result["scores"] for result in answer["results"]],
-            tokens=answer["tokens"],
-            truncated=answer["truncated"],
-        )
+    def tag(self, request: PoolRequest, texts: list[str], *, truncate: bool) -> PoolAnswer:
+        """Each text's entities: dicts with `start`, `end`, `label` and `score`."""
+        answer = self._read_texts(request, "/v1/tag", texts, truncate)
+        return _answer([result["entities"] for result in answer["results"]], answer)
+
+    def embed(self, request: PoolRequest, texts: list[str], *, truncate: bool) -> PoolAnswer:
+        """Each text's vector, a list of floats of length 1."""
+        answer = self._read_texts(request, "/v1/embed", texts, truncate)
+        return _answer(answer["embeddings"], answer)
+
+    def chat(self, request: PoolRequest, body: dict[str, Any]) -> PoolStream:
+        """Start an answer; whoever gets it closes it."""
+        return PoolStream(self._ask(request, "/v1/chat", body))
 
     def state(self) -> dict[str, Any]:
-        """What the pool has in memory and what waits, by tenant. Raises PoolUnavailable."""
+        """What the pool has in memory and what waits, by tenant."""
         ticket = Ticket(use=Use.STATE, tenant="", request="", expires=time.time() + _CONNECT_SECONDS)
-        response = self._call("GET", "/v1/state", headers={"X-Ticket": sign(ticket, self._key)})
-        if response.status_code != 200:
-            raise _refusal(response)
-        state: dict[str, Any] = response.json()
-        return state
+        response = self._send("GET", "/v1/state", headers={"X-Ticket": sign(ticket, self._key)})
+        return _json(response)
+
+    def _read_texts(self, request: PoolRequest, path: str, texts: list[str], truncate: bool) -> Any:
+        return _json(self._ask(request, path, {"texts": texts, "truncate": truncate}))
+
+    def _ask(self, request: PoolRequest, path: str, body: dict[str, Any]) -> httpx.Response:
+        """The pool's answer, its body not read yet; the pool is given the adapter where it lacks it."""
+        ticket = {"X-Ticket": self._ticket(request)}
+
+        def ask() -> httpx.Response:
+            return self._send("POST", path, json=body, headers=ticket)
+
+        response = ask()
+        if response.status_code == 409:
+            response.close()
+            with self._sending[hash(request.adapter) % _STRIPES]:
+                response = ask()
+                if response.status_code == 409:
+                    response.close()
+                    self._send_adapter(request, ticket)
+                    response = ask()
+        return response
 
     def _ticket(self, request: PoolRequest) -> str:
         ticket = Ticket(
@@ -106,60 +123,42 @@ class PoolClient:
         )
         return sign(ticket, self._key)
 
-    def _ask(self, request: PoolRequest, ticket: dict[str, str]) -> httpx.Response:
-        body = {"texts": request.texts, "truncate": request.truncate}
-        return self._call("POST", "/v1/classify", json=body, headers=ticket)
+    def _send_adapter(self, request: PoolRequest, ticket: dict[str, str]) -> None:
+        path = f"/v1/adapters/{request.adapter}"
+        response = self._send("PUT", path, content=request.load_adapter(), headers=ticket)
+        try:
+            if response.status_code != 204:
+                raise refusal(response)
+        finally:
+            response.close()
 
-    def _send_adapter(self, request: PoolRequest, ticket: dict[str, str], file: bytes) -> None:
-        response = self._call("PUT", f"/v1/adapters/{request.adapter}", content=file, headers=ticket)
-        if response.status_code != 204:
-            raise _refusal(response)
-
-    def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        request = self._http.build_request(method, path, **options)
         try:
             try:
-                return self._http.request(method, path, **options)
+                return self._http.send(request, stream=True)
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
                 # A kept connection to a pool that has since restarted. Asking twice is safe: the pool bills
                 # nothing.
-                return self._http.request(method, path, **options)
+                return self._http.send(request, stream=True)
         except httpx.TransportError as error:
-            log.warning("pool_unreachable", error=type(error).__name__)
-            raise PoolUnavailable(
-                "The models are not available just now. Try again in a few seconds."
-            ) from None
+            raise unreachable(error) from None
 
 
-def _refusal(response: httpx.Response) -> Exception:
-    """The pool's error answer as the exception that says the same to the tenant."""
+def _answer(results: list[Any], answer: dict[str, Any]) -> PoolAnswer:
+    return PoolAnswer(results, answer["tokens"], answer["truncated"])
+
+
+def _json(response: httpx.Response) -> Any:
     try:
-        body = response.json()
-        code = body["error"]
-    except (ValueError, KeyError, TypeError):
-        body, code = {}, ""
-    match code:
-        case "tenant_queue_full" | "pool_full" | "deadline":
-            own = code == "tenant_queue_full"
-            message = (
-                "Your requests come faster than they can be answered. Slow down, or send fewer texts at once."
-                if own
-                else "The models are busy. Try again in a few seconds."
-            )
-            return PoolBusy(message, tenant=own, retry_after=int(response.headers.get("Retry-After", "1")))
-        case "text_too_long":
-            message = (
-                f"Text {body['index']} has {body['tokens']} tokens and the model reads {body['max_length']}. "
-                "Shorten it, or set truncate to have its end cut off."
-            )
-            return TextTooLong(message, body["index"])
-        case "adapter_broken" | "invalid_adapter" | "wrong_base":
-            log.error("model_broken", code=code, reason=body.get("message"))
-            return ModelBroken(
-                "This model's weights do not work. Train it again, or promote another version."
-            )
-        case _:
-            log.error("pool_refused", status=response.status_code, code=code)
-            return PoolUnavailable("The models are not available just now. Try again in a few seconds.")
+        if response.status_code != 200:
+            raise refusal(response)
+        response.read()
+        return response.json()
+    except httpx.TransportError as error:
+        raise unreachable(error) from None
+    finally:
+        response.close()
 
 
 @cache

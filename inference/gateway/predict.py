@@ -1,162 +1,178 @@
-"""A prediction from start to finish: the API's and the playground's one way to the pool and into the
+"""What encoders answer, from start to finish: the API's and the playground's one way to the pool and into the
 ledger."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from billing import ledger
-from billing.ledger import Usage
-from billing.plans import DEFAULT_PLAN_CODE, list_holdings
-from billing.schedule import plan_at
-from core.clock import now
+from core.catalogue import Architecture, Task
 from core.db import tenant_session
-from core.models.models import Adapter, Model
-from core.models.usage import UsageKind, UsageSource
-from core.privacy.policies import current_policy
-from core.privacy.types import Policy
-from core.storage import TenantKey, blob_store, tenant_key
-from core.tenancy import Permission, TenantScope
+from core.models.usage import UsageKind
+from core.storage import blob_store
+from core.tenancy import Permission
 from inference.gateway import protect
+from inference.gateway.metering import Asker
 from inference.gateway.pool_client import PoolAnswer, PoolRequest, pool_client
 from inference.gateway.prediction import (
-    ModelNotFound,
-    ModelNotReady,
+    CHOSEN_FROM,
+    Answers,
+    Embedded,
+    Embeddings,
+    Entity,
     Prediction,
+    Read,
     Result,
     Score,
+    Tagged,
+    Tagging,
     check_texts,
 )
 from inference.gateway.protect import Protected
-from inference.gateway.request_id import new_request_id
+from inference.gateway.targets import CLASSIFYING, TAGGING, Target, find_base_target, find_target
 
 log = structlog.get_logger(__name__)
 
+Of = TypeVar("Of", bound=Read)
+Finish = Callable[[Session, Answers[Any]], None]
+"""Is called with the answers in the transaction that records the request, just before it is committed."""
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """What a request needs to know of its tenant and model, read in one short transaction."""
 
-    model: Model
-    adapter: Adapter
-    policy: Policy
-    key: TenantKey
-    tier: str
+Fill = Callable[[Any, int, bool, Protected], Of]
+"""Makes one text's answer of what the pool said, the tokens read, whether it was cut, and the text."""
 
 
 def classify(
-    scope: TenantScope,
+    asker: Asker,
     model_name: str,
     texts: Sequence[str],
     *,
-    source: UsageSource,
-    api_key_id: UUID | None = None,
-    request_id: str | None = None,
     truncate: bool = False,
+    finish: Finish | None = None,
 ) -> Prediction:
-    """Classify `texts` with the current adapter of the tenant's model `model_name`.
+    """Label `texts` with the current adapter of the tenant's model `model_name`.
 
-    Personal data is replaced first, as the tenant's policy says. Returns once the request's one usage fact
-    is committed; `request_id` must be unique, and is made up where none is given. Texts longer than the
-    model reads are an error unless `truncate`.
+    Personal data is replaced first, as the tenant's policy says. Returns once the request's one usage fact is
+    committed. Texts longer than the model reads are an error unless `truncate`.
 
     Raises PermissionDenied, or a PredictionError, and then nothing is billed.
     """
-    started = time.perf_counter()
-    scope.require(Permission.PREDICT)
-    check_texts(texts)
-    request_id = request_id or new_request_id()
-    with tenant_session(scope) as session:
-        target = _find_target(session, scope.tenant_id, model_name)
-    # No connection is held from here to the ledger: the pool may take its time.
-    protected = protect.protect(texts, target.policy, target.key)
-    answer = pool_client().classify(
-        PoolRequest(
-            tenant_id=scope.tenant_id,
-            request_id=request_id,
-            adapter=target.adapter.digest,
-            base=target.adapter.base_model,
-            tier=target.tier,
-            texts=[text.text for text in protected],
-            truncate=truncate,
-        ),
-        lambda: blob_store().get(target.key, target.adapter.blob),
+    run = _Run(asker, texts, truncate, finish)
+    target = run.find(lambda session, tenant_id: find_target(session, tenant_id, model_name, CLASSIFYING))
+    several = target.model is not None and target.model.task is Task.MULTI_LABEL
+
+    def fill(scores: dict[str, float], tokens: int, truncated: bool, text: Protected) -> Result:
+        ordered = tuple(
+            Score(label, score) for label, score in sorted(scores.items(), key=lambda one: -one[1])
+        )
+        chosen = tuple(one.label for one in ordered if one.score >= CHOSEN_FROM) if several else None
+        return Result(
+            tokens, truncated, text.replacements, ordered, (ordered[0].label,) if chosen is None else chosen
+        )
+
+    return run.answer(target, pool_client().classify, fill)
+
+
+def tag(
+    asker: Asker,
+    model_name: str,
+    texts: Sequence[str],
+    *,
+    truncate: bool = False,
+    finish: Finish | None = None,
+) -> Tagging:
+    """Find the entities in `texts`, with offsets in the texts as they came. Everything else is as in `classify`."""
+    run = _Run(asker, texts, truncate, finish)
+    target = run.find(lambda session, tenant_id: find_target(session, tenant_id, model_name, TAGGING))
+
+    def fill(entities: list[dict[str, Any]], tokens: int, truncated: bool, text: Protected) -> Tagged:
+        return Tagged(tokens, truncated, text.replacements, tuple(_entity(one, text) for one in entities))
+
+    return run.answer(target, pool_client().tag, fill)
+
+
+def embed(
+    asker: Asker,
+    base_model: str,
+    texts: Sequence[str],
+    *,
+    truncate: bool = False,
+    finish: Finish | None = None,
+) -> Embeddings:
+    """Vectors of `texts` from an encoder of the catalogue itself. Everything else is as in `classify`."""
+    run = _Run(asker, texts, truncate, finish)
+    target = run.find(
+        lambda session, tenant_id: find_base_target(session, tenant_id, base_model, Architecture.ENCODER)
     )
-    usage = Usage(
-        request_id=request_id,
-        kind=UsageKind.PREDICTION,
-        quantity=sum(answer.tokens),
-        source=source,
-        inputs=len(texts),
-        model_id=target.model.id,
-        adapter_id=target.adapter.id,
-        api_key_id=api_key_id,
-    )
-    with tenant_session(scope) as session:
-        ledger.record(session, scope.tenant_id, usage)
-        session.commit()
-    seconds = time.perf_counter() - started
-    log.info(
-        "predicted",
-        request_id=request_id,
-        tenant_id=str(scope.tenant_id),
-        model_id=str(target.model.id),
-        source=source,
-        inputs=len(texts),
-        tokens=usage.quantity,
-        ms=round(seconds * 1000, 1),
-    )
-    return Prediction(
-        request_id=request_id,
-        model=target.model.name,
-        version=target.adapter.version,
-        results=_results(answer, protected),
-        seconds=seconds,
+
+    def fill(vector: list[float], tokens: int, truncated: bool, text: Protected) -> Embedded:
+        return Embedded(tokens, truncated, text.replacements, vector)
+
+    return run.answer(target, pool_client().embed, fill)
+
+
+class _Run:
+    """One request on its way: what all of these calls do alike."""
+
+    def __init__(self, asker: Asker, texts: Sequence[str], truncate: bool, finish: Finish | None) -> None:
+        asker.scope.require(Permission.PREDICT)
+        check_texts(texts)
+        self._started = time.perf_counter()
+        self._asker = asker
+        self._texts = texts
+        self._truncate = truncate
+        self._finish = finish
+
+    def find(self, find: Callable[[Session, UUID], Target]) -> Target:
+        # No connection is held from here to the ledger: the pool may take its time.
+        with tenant_session(self._asker.scope) as session:
+            return find(session, self._asker.scope.tenant_id)
+
+    def answer(self, target: Target, ask: Callable[..., PoolAnswer], fill: Fill[Of]) -> Answers[Of]:
+        """Ask the pool, put the usage into the ledger, and return what the pool said."""
+        asker = self._asker
+        protected = protect.protect(self._texts, target.policy, target.key)
+        said = ask(pool_request(asker, target), [text.text for text in protected], truncate=self._truncate)
+        answers = Answers(
+            request_id=asker.request_id,
+            model=target.name,
+            task=target.model.task if target.model else None,
+            version=target.version,
+            results=tuple(map(fill, said.results, said.tokens, said.truncated, protected)),
+            seconds=time.perf_counter() - self._started,
+        )
+        usage = asker.usage(target, UsageKind.PREDICTION, answers.tokens, len(self._texts))
+        finish = self._finish
+        asker.record(usage, also=None if finish is None else lambda session: finish(session, answers))
+        log.info(
+            "predicted",
+            request_id=asker.request_id,
+            tenant_id=str(asker.scope.tenant_id),
+            model_id=str(target.model_id) if target.model_id else target.base,
+            source=asker.source,
+            inputs=len(self._texts),
+            tokens=answers.tokens,
+            ms=round((time.perf_counter() - self._started) * 1000, 1),
+        )
+        return answers
+
+
+def pool_request(asker: Asker, target: Target) -> PoolRequest:
+    """What the pool is told of who asks, and for which adapter."""
+    adapter = target.adapter
+    return PoolRequest(
+        tenant_id=asker.scope.tenant_id,
+        request_id=asker.request_id,
+        adapter=target.digest,
+        base=target.base,
+        tier=target.tier,
+        load_adapter=lambda: blob_store().get(target.key, adapter.blob) if adapter else b"",
     )
 
 
-def _find_target(session: Session, tenant_id: UUID, model_name: str) -> _Target:
-    query = (
-        select(Model, Adapter)
-        .outerjoin(Adapter, Adapter.id == Model.current_adapter_id)
-        .where(Model.name == model_name)
-    )
-    # Postgres takes no NUL in a text, and no name has one.
-    row = None if "\0" in model_name else session.execute(query).one_or_none()
-    if row is None:
-        raise ModelNotFound(
-            f"There is no model {model_name!r}. GET /v1/models lists the ones that there are."
-        )
-    model, adapter = row
-    if adapter is None:
-        raise ModelNotReady(
-            f"The model {model_name!r} has no version that answers yet. Train it, or promote a version."
-        )
-    return _Target(
-        model=model,
-        adapter=adapter,
-        policy=current_policy(session, tenant_id),
-        key=tenant_key(session, tenant_id),
-        tier=plan_at(now(), list_holdings(session, tenant_id), DEFAULT_PLAN_CODE),
-    )
-
-
-def _results(answer: PoolAnswer, protected: Sequence[Protected]) -> tuple[Result, ...]:
-    return tuple(
-        Result(
-            scores=tuple(
-                Score(label, score) for label, score in sorted(scores.items(), key=lambda item: -item[1])
-            ),
-            tokens=tokens,
-            truncated=truncated,
-            replacements=text.replacements,
-        )
-        for scores, tokens, truncated, text in zip(
-            answer.scores, answer.tokens, answer.truncated, protected, strict=True
-        )
-    )
+def _entity(entity: dict[str, Any], text: Protected) -> Entity:
+    start, end = text.original_span(entity["start"], entity["end"])
+    return Entity(start, end, entity["label"], entity["score"], text.original[start:end])

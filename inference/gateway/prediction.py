@@ -3,6 +3,9 @@ client."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from core.catalogue import Task
 
 MAXIMUM_TEXTS = 256
 MAXIMUM_TEXT_BYTES = 32 * 1024
@@ -20,6 +23,26 @@ class ModelNotFound(PredictionError):
 
 class ModelNotReady(PredictionError):
     """The model has no adapter that answers yet."""
+
+
+class WrongTask(PredictionError):
+    """The model is for another task than what was asked of it."""
+
+
+class NoDefaultModel(PredictionError):
+    """The request names no model, and it is not clear which one is to answer."""
+
+
+class InvalidMessages(PredictionError):
+    """A chat that no model can answer; `param` is the field at fault."""
+
+    def __init__(self, message: str, param: str = "messages") -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class PromptTooLong(InvalidMessages):
+    """The messages together have more tokens than the model reads."""
 
 
 class _TextError(PredictionError):
@@ -74,15 +97,29 @@ class Replacement:
     entity: str
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One text's answer. `scores` are all labels', the most likely first; `tokens` is what the model
-    read."""
+CHOSEN_FROM = 0.5
+"""The score from which on a label of a multi-label model is chosen."""
 
-    scores: tuple[Score, ...]
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What the model read of one text: so many tokens, not all of it where `truncated`, and with
+    `replacements`."""
+
     tokens: int
     truncated: bool
     replacements: tuple[Replacement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Result(Read):
+    """One text's labels: all of them with their scores, the most likely first; `labels` are the chosen ones.
+
+    Of a classification that is the first, of a multi-label model any number.
+    """
+
+    scores: tuple[Score, ...]
+    labels: tuple[str, ...]
 
     @property
     def label(self) -> str:
@@ -94,20 +131,54 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """A request's answers, in the order of its texts; `version` is the adapter's, `seconds` the time it
-    took."""
+class Entity:
+    """What [start, end) of the text as it came is, with a score from 0 to 1. `text` is what stands there."""
+
+    start: int
+    end: int
+    label: str
+    score: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged(Read):
+    """One text's entities, in its order."""
+
+    entities: tuple[Entity, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded(Read):
+    """One text as a vector of length 1."""
+
+    vector: list[float]
+
+
+Of = TypeVar("Of", bound=Read)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(Generic[Of]):
+    """A request's answers, in the order of its texts; `version` is the adapter's (0 for a base model),
+    `seconds` the time it took."""
 
     request_id: str
     model: str
+    task: Task | None
     version: int
-    results: tuple[Result, ...]
+    results: tuple[Of, ...]
     seconds: float
 
     @property
     def tokens(self) -> int:
         """What is billed."""
         return sum(result.tokens for result in self.results)
+
+
+Prediction = Answers[Result]
+Tagging = Answers[Tagged]
+Embeddings = Answers[Embedded]
 
 
 def check_texts(texts: Sequence[str]) -> None:

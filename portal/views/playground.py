@@ -9,6 +9,7 @@ from sqlalchemy import select
 from core.models.models import Model
 from core.models.usage import UsageSource
 from core.tenancy import Permission
+from inference.gateway.metering import Asker
 from inference.gateway.predict import classify
 from inference.gateway.prediction import (
     InvalidText,
@@ -49,10 +50,9 @@ def index() -> ResponseReturnValue:
     if models and form.validate_on_submit():
         try:
             prediction = classify(
-                scope(),
+                Asker(scope(), UsageSource.PLAYGROUND),
                 form.model.data,
                 [form.text.data],
-                source=UsageSource.PLAYGROUND,
                 truncate=form.truncate.data,
             )
         except PredictionError as error:

@@ -29,7 +29,7 @@ TEXTS = ["Where is my order?", "I want my money back"]
 def fresh_limits(api: Flask) -> Iterator[None]:
     """No test pays for another one's requests."""
     yield
-    for key in redis().scan_iter("*LIMITER*"):
+    for key in redis().scan_iter("rates:*"):
         redis().delete(key)
 
 

@@ -87,7 +87,11 @@ def test_what_is_wrong_stands_on_the_page_and_costs_nothing(
 
 def test_the_text_is_cut_at_what_was_replaced() -> None:
     result = Result(
-        (Score("a", 1.0),), 5, False, (Replacement(3, 6, "PERSON"), Replacement(12, 16, "US_SSN"))
+        tokens=5,
+        truncated=False,
+        replacements=(Replacement(3, 6, "PERSON"), Replacement(12, 16, "US_SSN")),
+        scores=(Score("a", 1.0),),
+        labels=("a",),
     )
     assert pieces("to Ada with 1234", result) == [
         Piece("to ", None),

@@ -2,13 +2,12 @@
 
 from flask import Blueprint, Response
 
-from core.models.usage import UsageSource
 from core.tenancy import Permission
+from inference.gateway import limits
 from inference.gateway.access import requires
-from inference.gateway.auth import caller
+from inference.gateway.asking import asker
 from inference.gateway.bodies import json_response, read_body
 from inference.gateway.predict import classify
-from inference.gateway.request_id import request_id
 from inference.gateway.schemas.classify import ClassifyRequest, ClassifyResponse
 
 bp = Blueprint("classify", __name__)
@@ -19,14 +18,7 @@ bp = Blueprint("classify", __name__)
 def classify_texts() -> Response:
     """Labels with scores for one text or up to 256."""
     body = read_body(ClassifyRequest)
-    key = caller()
-    prediction = classify(
-        key.scope,
-        body.model,
-        body.input,
-        source=UsageSource.API,
-        api_key_id=key.id,
-        request_id=request_id(),
-        truncate=body.truncate,
-    )
+    limits.reserve_texts(body.input)
+    prediction = classify(asker(), body.model, body.input, truncate=body.truncate)
+    limits.settle(prediction.tokens)
     return json_response(ClassifyResponse.of(prediction))

@@ -1,0 +1,232 @@
+"""Rates: how much was used in the last minute, counted in Redis so that every process counts together.
+
+Uses are summed by the second. A window is 60 seconds and the running one, so no 60 seconds that anybody can measure
+hold more than the limit. Checking and adding are one step of Redis's own (a script), so no two processes can both take
+the last of it.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from threading import Lock
+
+import structlog
+from redis import Redis, RedisError
+
+from core.config import get_settings
+
+log = structlog.get_logger(__name__)
+
+WINDOW_SECONDS = 60
+_KEPT_SECONDS = 2 * WINDOW_SECONDS
+_TIMEOUT_SECONDS = 0.5
+_WITHOUT_REDIS_SECONDS = 5.0
+
+_TAKE = """
+local now = tonumber(redis.call('TIME')[1])
+local amount = tonumber(ARGV[1])
+local fits = 1
+local answer = {}
+for i, key in ipairs(KEYS) do
+  local uses, used = redis.call('HGETALL', key), 0
+  for j = 1, #uses, 2 do
+    if tonumber(uses[j]) < now - tonumber(ARGV[2]) then
+      redis.call('HDEL', key, uses[j])
+    else
+      used = used + tonumber(uses[j + 1])
+    end
+  end
+  if used + amount > tonumber(ARGV[2 + i]) then fits = 0 end
+  answer[i] = uses
+end
+if fits == 1 then
+  for _, key in ipairs(KEYS) do
+    redis.call('HINCRBY', key, now, amount)
+    redis.call('EXPIRE', key, ARGV[2] * 2)
+  end
+end
+return {now, fits, answer}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `limit` a minute of whatever is counted under `name`."""
+
+    name: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was asked for and, if it `fits`, taken in the second `at`; of each rate the uses before, by second.
+
+    `in_memory` says that this process counted for itself.
+    """
+
+    rates: Sequence[Rate]
+    amount: int
+    fits: bool
+    at: int
+    uses: Sequence[Mapping[int, int]]
+    in_memory: bool = False
+
+    @property
+    def tightest(self) -> int:
+        """Which of the rates has the least left."""
+        return min(range(len(self.rates)), key=lambda index: self.rates[index].limit - self._used(index))
+
+    @property
+    def limit(self) -> int:
+        return self.rates[self.tightest].limit
+
+    @property
+    def remaining(self) -> int:
+        """How much more of the tightest rate is left, after this."""
+        used = self._used(self.tightest) + (self.amount if self.fits else 0)
+        return max(0, self.limit - used)
+
+    @property
+    def reset_seconds(self) -> int:
+        """How long until all of the tightest rate is free again, if nothing more is taken."""
+        uses = self.uses[self.tightest]
+        newest = self.at if self.fits and self.amount else max(uses, default=None)
+        return 0 if newest is None else self._leaves_in(newest)
+
+    @property
+    def wait_seconds(self) -> int:
+        """How long until it would fit; a whole window where it never will."""
+        return max(
+            (self._wait(index) for index in range(len(self.rates)) if not self._fits(index)), default=0
+        )
+
+    @property
+    def refused_by(self) -> Rate:
+        """The rate that stands in the way longest."""
+        refusing = [index for index in range(len(self.rates)) if not self._fits(index)]
+        return self.rates[max(refusing, key=self._wait)]
+
+    def _used(self, index: int) -> int:
+        return sum(self.uses[index].values())
+
+    def _fits(self, index: int) -> bool:
+        return self._used(index) + self.amount <= self.rates[index].limit
+
+    def _wait(self, index: int) -> int:
+        used = self._used(index)
+        for second, amount in sorted(self.uses[index].items()):
+            used -= amount
+            if used + self.amount <= self.rates[index].limit:
+                return self._leaves_in(second)
+        return WINDOW_SECONDS
+
+    def _leaves_in(self, second: int) -> int:
+        return second + WINDOW_SECONDS + 1 - self.at
+
+
+class Rates:
+    """Takes from rates, and gives back. Where Redis does not answer, this process counts for itself: better a loose
+    limit than no answers."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._script = redis.register_script(_TAKE)
+        self._memory = _Memory()
+        self._without_until = 0.0
+
+    def take(self, rates: Sequence[Rate], amount: int) -> Taken:
+        """Take `amount` from all of `rates`, or from none where it does not fit into one."""
+        if time.monotonic() >= self._without_until:
+            try:
+                return self._take(rates, amount)
+            except RedisError as error:
+                self._without_until = time.monotonic() + _WITHOUT_REDIS_SECONDS
+                log.warning("rates_without_redis", error=type(error).__name__)
+        return self._memory.take(rates, amount)
+
+    def settle(self, taken: Taken, amount: int) -> None:
+        """Make what was taken `amount`, in the second in which it was."""
+        more = amount - taken.amount
+        if not taken.fits or not more:
+            return
+        if taken.in_memory:
+            self._memory.add(taken.rates, taken.at, more)
+            return
+        try:
+            with self._redis.pipeline(transaction=False) as pipe:
+                for rate in taken.rates:
+                    pipe.hincrby(_key(rate), str(taken.at), more)
+                    pipe.expire(_key(rate), _KEPT_SECONDS)
+                pipe.execute()
+        except RedisError as error:
+            self._without_until = time.monotonic() + _WITHOUT_REDIS_SECONDS
+            log.warning("rates_without_redis", error=type(error).__name__)
+
+    def _take(self, rates: Sequence[Rate], amount: int) -> Taken:
+        at, fits, uses = self._script(
+            keys=[_key(rate) for rate in rates],
+            args=[amount, WINDOW_SECONDS, *(rate.limit for rate in rates)],
+        )
+        return Taken(rates, amount, bool(fits), at, [_in_window(_pairs(flat), at) for flat in uses])
+
+
+class _Memory:
+    """The same in one process. What it holds is bounded: at its end a window's uses are forgotten."""
+
+    def __init__(self) -> None:
+        self._uses: dict[str, dict[int, int]] = defaultdict(dict)
+        self._swept_at = 0
+        self._lock = Lock()
+
+    def take(self, rates: Sequence[Rate], amount: int) -> Taken:
+        at = int(time.time())
+        with self._lock:
+            self._sweep(at)
+            uses = [_in_window(self._uses[rate.name], at) for rate in rates]
+            taken = Taken(rates, amount, True, at, uses, in_memory=True)
+            if taken.wait_seconds:
+                return replace(taken, fits=False)
+            self._add(rates, at, amount)
+            return taken
+
+    def add(self, rates: Sequence[Rate], at: int, amount: int) -> None:
+        with self._lock:
+            self._add(rates, at, amount)
+
+    def _add(self, rates: Sequence[Rate], at: int, amount: int) -> None:
+        for rate in rates:
+            self._uses[rate.name][at] = self._uses[rate.name].get(at, 0) + amount
+
+    def _sweep(self, at: int) -> None:
+        if at - self._swept_at >= WINDOW_SECONDS:
+            self._swept_at = at
+            kept = {name: _in_window(uses, at) for name, uses in self._uses.items()}
+            self._uses = defaultdict(dict, {name: uses for name, uses in kept.items() if uses})
+
+
+def _in_window(uses: Mapping[int, int], at: int) -> dict[int, int]:
+    return {second: amount for second, amount in uses.items() if second >= at - WINDOW_SECONDS}
+
+
+def _pairs(flat: Sequence[bytes]) -> dict[int, int]:
+    return {int(second): int(amount) for second, amount in zip(flat[::2], flat[1::2], strict=True)}
+
+
+def _key(rate: Rate) -> str:
+    return f"rates:{rate.name}"
+
+
+@cache
+def process_rates() -> Rates:
+    """This process's, made at the first call: connections do not survive a fork."""
+    url = get_settings().redis_url
+    return Rates(
+        Redis.from_url(
+            url,
+            socket_timeout=_TIMEOUT_SECONDS,
+            socket_connect_timeout=_TIMEOUT_SECONDS,
+            health_check_interval=30,
+        )
+    )

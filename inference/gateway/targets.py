@@ -1,0 +1,171 @@
+"""Which model a request is for, and what has to be known to run it: read in one short transaction."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Row, Select, select
+from sqlalchemy.orm import Session
+
+from billing.plans import held_plan_code
+from core.catalogue import Architecture, Task, UnknownBaseModel, get_base_model, list_base_models
+from core.models.models import Adapter, Model
+from core.models.privacy import PrivacyPolicy
+from core.models.tenants import Tenant
+from core.privacy.policies import policy_of
+from core.privacy.types import Policy
+from core.storage import TenantKey, open_tenant_key
+from inference.gateway.prediction import ModelNotFound, ModelNotReady, NoDefaultModel, WrongTask
+
+CLASSIFYING = frozenset({Task.CLASSIFICATION, Task.MULTI_LABEL})
+TAGGING = frozenset({Task.TAGGING})
+CHATTING = frozenset({Task.CHAT})
+
+_WHERE = {
+    Task.CLASSIFICATION: "POST /v1/classify",
+    Task.MULTI_LABEL: "POST /v1/classify",
+    Task.TAGGING: "POST /v1/tag",
+    Task.CHAT: "POST /v1/chat/completions",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A model, the adapter that answers for it, and the tenant's policy, key and plan.
+
+    Of a base model that answers itself, `model` and `adapter` are None.
+    """
+
+    name: str
+    base: str
+    model: Model | None
+    adapter: Adapter | None
+    policy: Policy
+    key: TenantKey
+    tier: str
+
+    @property
+    def digest(self) -> str:
+        """The adapter's, as tickets name it: empty where the base answers itself."""
+        return self.adapter.digest if self.adapter else ""
+
+    @property
+    def version(self) -> int:
+        return self.adapter.version if self.adapter else 0
+
+    @property
+    def model_id(self) -> UUID | None:
+        return self.model.id if self.model else None
+
+    @property
+    def adapter_id(self) -> UUID | None:
+        return self.adapter.id if self.adapter else None
+
+
+def find_target(session: Session, tenant_id: UUID, name: str, tasks: Collection[Task]) -> Target:
+    """The tenant's model `name`. Raises ModelNotFound, ModelNotReady, and WrongTask unless it is for one of
+    `tasks`."""
+    # Postgres takes no NUL in a text, and no name has one.
+    row = None if "\0" in name else session.execute(_query(tenant_id).where(Model.name == name)).one_or_none()
+    if row is None:
+        raise _no_such_model(name)
+    return _ready(tenant_id, row, tasks)
+
+
+def find_base_target(session: Session, tenant_id: UUID, name: str, architecture: Architecture) -> Target:
+    """The base model `name`, to answer itself. Raises ModelNotFound, and WrongTask for one of another kind."""
+    try:
+        base = get_base_model(name)
+    except UnknownBaseModel:
+        raise _no_such_model(name) from None
+    if base.architecture is not architecture:
+        fit = [one.id for one in list_base_models() if one.architecture is architecture]
+        raise WrongTask(f"The base model {name!r} cannot do this. Use {' or '.join(fit)}.")
+    tenant = session.execute(_tenant_query(tenant_id)).one()
+    return Target(
+        name=base.id,
+        base=base.id,
+        model=None,
+        adapter=None,
+        policy=policy_of(tenant.PrivacyPolicy),
+        key=open_tenant_key(tenant_id, tenant.wrapped_data_key),
+        tier=tenant.plan_code,
+    )
+
+
+def find_default_target(session: Session, tenant_id: UUID, model_id: UUID | None) -> Target:
+    """The chat model of a key's settings; without one, the tenant's only chat model that is ready.
+
+    Raises NoDefaultModel, ModelNotReady and WrongTask.
+    """
+    query = _query(tenant_id)
+    if model_id is not None:
+        row = session.execute(query.where(Model.id == model_id)).one_or_none()
+        if row is None:
+            raise NoDefaultModel("This API key's default model was deleted. Make a key with another one.")
+        return _ready(tenant_id, row, CHATTING)
+    ready = query.where(Model.task == Task.CHAT, Model.current_adapter_id.is_not(None)).limit(2)
+    rows = session.execute(ready).all()
+    if len(rows) != 1:
+        found = "no chat model that is ready" if not rows else "more than one chat model"
+        raise NoDefaultModel(
+            f"This API key has no default model, and there is {found}. Make a key with a default model on the "
+            "portal's page 'API keys', or name the model: POST /v1/chat/completions."
+        )
+    return _ready(tenant_id, rows[0], CHATTING)
+
+
+def is_base(name: str) -> bool:
+    """Whether a base model has this id."""
+    return any(base.id == name for base in list_base_models())
+
+
+def _query(tenant_id: UUID) -> Select[tuple[Model, Adapter | None, PrivacyPolicy | None, bytes, str]]:
+    return (
+        _tenant_query(tenant_id)
+        .join(Model, Model.tenant_id == Tenant.id)
+        .outerjoin(Adapter, Adapter.id == Model.current_adapter_id)
+        .add_columns(Model, Adapter)
+        .where(Model.deleted_at.is_(None))
+    )
+
+
+def _tenant_query(tenant_id: UUID) -> Select[tuple[PrivacyPolicy | None, bytes, str]]:
+    latest = (
+        select(PrivacyPolicy.version)
+        .where(PrivacyPolicy.tenant_id == tenant_id)
+        .order_by(PrivacyPolicy.version.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    in_force = (PrivacyPolicy.tenant_id == Tenant.id) & (PrivacyPolicy.version == latest)
+    return (
+        select(PrivacyPolicy, Tenant.wrapped_data_key, held_plan_code(tenant_id).label("plan_code"))
+        .select_from(Tenant)
+        .outerjoin(PrivacyPolicy, in_force)
+        .where(Tenant.id == tenant_id)
+    )
+
+
+def _ready(tenant_id: UUID, row: Row, tasks: Collection[Task]) -> Target:
+    model: Model = row.Model
+    adapter: Adapter | None = row.Adapter
+    if model.task not in tasks:
+        raise WrongTask(f"The model {model.name!r} is for {model.task}: ask it by {_WHERE[model.task]}.")
+    if adapter is None:
+        raise ModelNotReady(
+            f"The model {model.name!r} has no version that answers yet. Train it, or promote a version."
+        )
+    return Target(
+        name=model.name,
+        base=adapter.base_model,
+        model=model,
+        adapter=adapter,
+        policy=policy_of(row.PrivacyPolicy),
+        key=open_tenant_key(tenant_id, row.wrapped_data_key),
+        tier=row.plan_code,
+    )
+
+
+def _no_such_model(name: str) -> ModelNotFound:
+    return ModelNotFound(f"There is no model {name!r}. GET /v1/models lists the ones that there are.")
