@@ -7,12 +7,13 @@ from pathlib import PurePath
 from uuid import UUID
 
 import structlog
-from flask import Blueprint, Flask, Response, abort, flash, redirect, render_template, url_for
+from flask import Blueprint, Flask, Response, abort, flash, redirect, render_template, request, url_for
 from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
 
+from core.catalogue import Task
 from core.config import get_settings
 from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
 from core.models.users import User
@@ -20,11 +21,11 @@ from core.storage import BlobCorrupt, BlobNotFound, blob_store, tenant_key
 from core.tenancy import Permission
 from portal.access import allow
 from portal.filters import filesize
-from portal.forms.datasets import NO_SPLIT, ColumnsForm, NewDatasetForm, NewVersionForm, ReadingForm
+from portal.forms.datasets import ColumnsForm, NewDatasetForm, NewVersionForm, ReadingForm
+from portal.highlights import cut_tokens, tones
 from portal.session import db, get_or_404, scope
 from portal.uploads import EncryptedUpload, UploadRequest
 from training.data import datasets
-from training.data.columns import ColumnMapping
 from training.data.datasets import DatasetError
 from training.data.delimited import DELIMITERS
 from training.data.errors import DataError
@@ -139,13 +140,18 @@ def version(version_id: UUID) -> ResponseReturnValue:
     found = get_or_404(DatasetVersion, version_id)
     if found.status is DatasetStatus.UPLOADED and scope().allows(Permission.DATASETS_WRITE):
         return redirect(url_for("datasets.columns", version_id=found.id), code=303)
+    dataset = db().get_one(Dataset, found.dataset_id)
     return render_template(
         f"datasets/{_page_of(found.status)}.html",
-        dataset=db().get_one(Dataset, found.dataset_id),
+        dataset=dataset,
         version=found,
+        task=dataset.task,
+        mapping=datasets.mapping_of(found) if found.mapping else None,
         reading=_reading_in_words(found),
         twin=datasets.find_twin(db(), found),
         sample=_sample(found),
+        tones=tones(found.labels or ()),
+        cut_tokens=cut_tokens,
     )
 
 
@@ -176,7 +182,9 @@ def progress(version_id: UUID) -> ResponseReturnValue:
 @bp.get("/versions/<uuid:version_id>/columns")
 @allow(Permission.DATASETS_WRITE)
 def columns(version_id: UUID) -> ResponseReturnValue:
-    return _columns_page(_waiting_or_404(version_id))
+    """Which column is what; the argument `task` asks for the columns of another task than was recognised."""
+    found = _waiting_or_404(version_id)
+    return _columns_page(found, task=_task_of(found, request.args.get("task")))
 
 
 @bp.post("/versions/<uuid:version_id>/check")
@@ -184,19 +192,26 @@ def columns(version_id: UUID) -> ResponseReturnValue:
 def check(version_id: UUID) -> ResponseReturnValue:
     found = get_or_404(DatasetVersion, version_id)
     form = ColumnsForm()
-    form.offer(found.columns or [])
+    form.offer(_task_of(found, request.form.get("task")), found.columns or [])
     if not form.validate_on_submit():
         return _columns_page(_waiting_or_404(version_id), form)
-    mapping = ColumnMapping(form.text.data, form.label.data, form.split.data or None)
     try:
-        datasets.start_check(db(), scope(), found, mapping)
+        datasets.start_check(db(), scope(), found, form.mapping)
     except DatasetError as error:
         if error.field in form:
             form[error.field].errors = [*form[error.field].errors, str(error)]
+            db().rollback()
             return _columns_page(found, form)
         flash(str(error), "error")
     db().commit()
     return _to(found)
+
+
+def _task_of(version: DatasetVersion, asked: str | None) -> Task:
+    """The task that is asked for; that of the version's mapping where none is, or none that there is."""
+    if asked in list(Task):
+        return Task(asked)
+    return datasets.mapping_of(version).task if version.mapping else Task.CLASSIFICATION
 
 
 @bp.post("/versions/<uuid:version_id>/reading")
@@ -281,21 +296,25 @@ def _waiting_or_404(version_id: UUID) -> DatasetVersion:
 
 
 def _columns_page(
-    version: DatasetVersion, form: ColumnsForm | None = None, reading_form: ReadingForm | None = None
+    version: DatasetVersion,
+    form: ColumnsForm | None = None,
+    reading_form: ReadingForm | None = None,
+    task: Task | None = None,
 ) -> ResponseReturnValue:
-    mapping, reading = datasets.mapping_of(version), datasets.reading_of(version)
-    shown = form or ColumnsForm(
-        formdata=None, text=mapping.text, label=mapping.label, split=mapping.split or NO_SPLIT
-    )
-    shown.offer(version.columns or [])
+    reading = datasets.reading_of(version)
+    task = task or (Task(form.task.data) if form else datasets.mapping_of(version).task)
     try:
         rows, problem = datasets.upload_preview(db(), version), None
+        shown = form or _columns_form(version, task)
     except DataError as error:
         rows, problem = [], str(error)
+        shown = form or ColumnsForm(formdata=None)
+        shown.offer(task, version.columns or [])
     page = render_template(
         "datasets/columns.html",
         dataset=db().get_one(Dataset, version.dataset_id),
         version=version,
+        task=task,
         rows=rows,
         problem=problem,
         form=shown,
@@ -304,6 +323,17 @@ def _columns_page(
         reading_form=reading_form or _reading_form(reading),
     )
     return page, 422 if form or reading_form else 200
+
+
+def _columns_form(version: DatasetVersion, task: Task) -> ColumnsForm:
+    """The form as it was filled in last, or for another task as it likely is. Raises DataError."""
+    mapping = datasets.mapping_of(version)
+    if mapping.task is not task:
+        mapping = datasets.guess_again(db(), version, task)
+    form = ColumnsForm(formdata=None)
+    form.offer(task, version.columns or [])
+    form.fill(mapping)
+    return form
 
 
 def _reading_form(reading: Reading) -> ReadingForm:

@@ -251,7 +251,7 @@ def test_a_second_upload_is_the_next_version_and_a_twin_is_told(admin):
     version_id = version_of(send(admin, path=path))
     check(admin.scope, version_id)
     accept(admin.scope, version_id)
-    assert "exactly the same texts" in page(admin, f"/datasets/versions/{version_id}")
+    assert "exactly the same rows" in page(admin, f"/datasets/versions/{version_id}")
     assert "Version 2" in page(admin, f"/datasets/{first.dataset_id}")
 
 
