@@ -25,6 +25,7 @@ class Task:
 TASKS = (
     Task(5, periodic.reconcile_jobs),
     Task(15, periodic.requeue_datasets),
+    Task(15, periodic.requeue_fine_tune_requests),
     Task(3600, periodic.close_month),
 )
 

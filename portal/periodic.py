@@ -2,6 +2,7 @@
 
 from billing.close import close_due
 from core.db import operator_session
+from training import requests
 from training.data.datasets import requeue_lost
 from training.scheduler import reconcile
 
@@ -17,6 +18,13 @@ def requeue_datasets() -> None:
     """Start again the dataset checks and imports whose worker died."""
     with operator_session("find every tenant's datasets that lost their worker") as session:
         requeue_lost(session)
+        session.commit()
+
+
+def requeue_fine_tune_requests() -> None:
+    """Go on with the fine-tunes that were asked for over the API and that no worker is at."""
+    with operator_session("find every tenant's fine-tune requests that lost their worker") as session:
+        requests.requeue_lost(session)
         session.commit()
 
 

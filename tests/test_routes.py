@@ -39,6 +39,7 @@ OF_A_TENANT = {
     "adapter_id",
     "invoice_id",
     "file_id",
+    "fine_tuning_job_id",
     "model",
 }
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

@@ -8,13 +8,14 @@ from uuid import uuid4
 
 from billing.periods import Month
 from core import api_keys
-from core.catalogue import DEFAULT_BASE_MODEL, get_base_model
+from core.catalogue import DEFAULT_BASE_MODEL, Task, get_base_model
 from core.clock import now
 from core.db import operator_session
 from core.models.billing import Invoice, InvoiceStatus
 from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
 from core.models.files import ApiFile, FilePurpose
 from core.models.fine_tune_jobs import FineTuneJob, JobStatus, Method
+from core.models.fine_tune_requests import FineTuneRequest, RequestStatus
 from core.models.models import Adapter, Model
 from core.models.users import Invite, User
 from core.passwords import hash_password
@@ -120,6 +121,19 @@ def build_world(scope: TenantScope) -> World:
             blob=f"files/{uuid4()}",
         )
         blob_store().put(tenant_key(session, tenant_id), file.blob, _FILE)
+        request = owned(
+            FineTuneRequest,
+            training_file_id=file.id,
+            task=Task.CLASSIFICATION,
+            base_model=base.id,
+            model_name=model.name,
+            hyperparameters={},
+            settings={},
+            seed=0,
+            fingerprint="0" * 64,
+            status=RequestStatus.FAILED,
+            error="Only 1 row to learn from.",
+        )
         period = Month.containing(now())
         invoice = owned(
             Invoice,
@@ -146,6 +160,7 @@ def build_world(scope: TenantScope) -> World:
         "invoice_id": invoice.id,
         "tenant_id": tenant_id,
         "file_id": public_id(Prefix.FILE, file.id),
+        "fine_tuning_job_id": public_id(Prefix.JOB, request.id),
         "model": model.name,
     }
     return World(scope, ids, plain, model.name)

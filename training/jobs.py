@@ -49,10 +49,7 @@ def launch(
     scope.require(Permission.JOBS_WRITE)
     task = check_version(session, version)
     base = get_base_model(DEFAULT_BASE_MODEL)
-    if seed is None:
-        seed = secrets.randbelow(HIGHEST_SEED + 1)
-    elif not 0 <= seed <= HIGHEST_SEED:
-        raise JobError("seed", f"Enter a whole number from 0 to {HIGHEST_SEED}, or leave it empty.")
+    seed = checked_seed(seed)
     _check_room(session)
     model = _model(session, scope, model_name, task, base)
     job = FineTuneJob(
@@ -75,6 +72,25 @@ def launch(
     )
     ring_after_commit(session)
     return job
+
+
+def checked_seed(seed: int | None) -> int:
+    """`seed`, or one that is chosen where it is None. Raises JobError."""
+    if seed is None:
+        return secrets.randbelow(HIGHEST_SEED + 1)
+    if not 0 <= seed <= HIGHEST_SEED:
+        raise JobError("seed", f"Enter a whole number from 0 to {HIGHEST_SEED}, or leave it empty.")
+    return seed
+
+
+def check_model(session: Session, name: str, task: Task, base: BaseModel) -> Model | None:
+    """The tenant's model `name`, if there is one. Raises JobError where it cannot be trained for `task` on `base`."""
+    if not _MODEL_NAME.fullmatch(name):
+        raise JobError("model_name", "Use 1 to 64 lower-case letters, digits, hyphens and underscores.")
+    model = _find_model(session, name)
+    if model is not None:
+        _check_kind(model, task, base)
+    return model
 
 
 def cancel(session: Session, scope: TenantScope, job: FineTuneJob) -> None:
@@ -115,19 +131,22 @@ def _check_room(session: Session) -> None:
 
 def _model(session: Session, scope: TenantScope, name: str, task: Task, base: BaseModel) -> Model:
     """The tenant's model `name`, made where there is none. Raises JobError where it cannot be trained like this."""
-    if not _MODEL_NAME.fullmatch(name):
-        raise JobError("model_name", "Use 1 to 64 lower-case letters, digits, hyphens and underscores.")
-    model = _find_model(session, name) or _make_model(session, scope, name, task, base)
-    if (model.task, model.base_model) != (task, base.id):
-        raise JobError(
-            "model_name",
-            f"“{name}” is a model for {model.task.value} on {model.base_model}. Choose another name.",
-        )
+    model = check_model(session, name, task, base) or _make_model(session, scope, name, task, base)
+    _check_kind(model, task, base)
     return model
 
 
+def _check_kind(model: Model, task: Task, base: BaseModel) -> None:
+    if (model.task, model.base_model) != (task, base.id):
+        raise JobError(
+            "model_name",
+            f"“{model.name}” is a model for {model.task.value} on {model.base_model}. Choose another name.",
+        )
+
+
 def _find_model(session: Session, name: str) -> Model | None:
-    return session.scalars(select(Model).where(Model.name == name)).one_or_none()
+    # Locked against being deleted before there is a job of it.
+    return session.scalars(select(Model).where(Model.name == name).with_for_update(read=True)).one_or_none()
 
 
 def _make_model(session: Session, scope: TenantScope, name: str, task: Task, base: BaseModel) -> Model:

@@ -31,6 +31,8 @@ def promote(session: Session, scope: TenantScope, adapter: Adapter) -> Model:
         raise NotPromotable(obstacle)
     # Locked: a fine-tune that ends at this moment looks whether the model has an adapter already.
     model = session.get_one(Model, adapter.model_id, with_for_update=True, populate_existing=True)
+    if model.deleted_at is not None:
+        raise NotPromotable("This model was deleted.")
     if model.current_adapter_id != adapter.id:
         before = model.current_adapter_id
         model.current_adapter_id = adapter.id

@@ -1,5 +1,6 @@
 """The whole API, and tenants' apps that call it with the openai package."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -35,7 +36,7 @@ class App:
         return OpenAI(
             api_key=self.key,
             base_url="http://api.example/v1",
-            http_client=httpx.Client(transport=transport),
+            http_client=httpx.Client(transport=transport),  # type: ignore[arg-type]
             max_retries=0,
         )
 
@@ -45,7 +46,7 @@ class App:
 
 
 @pytest.fixture(scope="session")
-def api(services) -> Flask:
+def api(services: object) -> Flask:
     from portal.api.app import create_api
 
     app = create_api()
@@ -54,7 +55,7 @@ def api(services) -> Flask:
 
 
 @pytest.fixture
-def make_app(api):
+def make_app(api: Flask) -> Callable[..., App]:
     """`make_app()`: an app of a new tenant; `make_app(scope, may_manage=False)`: another key of that tenant."""
 
     def make_app(scope: TenantScope | None = None, *, may_manage: bool = True) -> App:
@@ -68,12 +69,12 @@ def make_app(api):
 
 
 @pytest.fixture
-def app(make_app) -> App:
+def app(make_app: Callable[[], App]) -> App:
     return make_app()
 
 
 @pytest.fixture
-def other_app(make_app) -> App:
+def other_app(make_app: Callable[[], App]) -> App:
     return make_app()
 
 
