@@ -164,7 +164,7 @@ def _read(form: FineTuneForm) -> Choice | None:
 
 
 def _form_page(form: FineTuneForm) -> str:
-    names = db().scalars(select(Model.name).order_by(Model.name)).all()
+    names = db().scalars(select(Model.name).where(Model.deleted_at.is_(None)).order_by(Model.name)).all()
     return render_template("fine_tunes/new.html", form=form, model_names=names)
 
 

@@ -35,6 +35,8 @@ def index() -> ResponseReturnValue:
 @allow(Permission.MODELS_READ)
 def show(model_id: UUID) -> ResponseReturnValue:
     model = get_or_404(Model, model_id)
+    if model.deleted_at is not None:
+        abort(404)
     month = Month.containing(now())
     found = versions.list_versions(db(), model)
     return render_template(
