@@ -5,14 +5,15 @@ import contextlib
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Protocol
 
 import structlog
 from torch import Tensor
 
-from inference.pool.engine_client import BatchFailed, EngineClient, EngineDied, EngineSettings
+from inference.pool.engine_client import BatchFailed, EngineDied
 from inference.pool.metrics import PoolMetrics
 from inference.pool.scheduler import FairScheduler, Work
 from inference.pool.wire import QueuedRow
@@ -77,12 +78,31 @@ class _Batch:
         return sum(len(place.row.ids) for place in self.places)
 
 
+class RunningEngine(Protocol):
+    """An engine that takes one batch at a time, wherever it runs; engine_client.EngineClient says what it raises."""
+
+    @property
+    def pid(self) -> int:
+        """Of the process that computes, or where that is on another machine, of the one that asks it."""
+        ...
+
+    async def run(self, rows: Sequence[QueuedRow]) -> list[Tensor | None]: ...
+    async def stop(self) -> None: ...
+
+
+StartEngine = Callable[[], Awaitable[RunningEngine]]
+"""Starts an engine, and returns once it is ready. Raises EngineDied."""
+
+
 class Dispatcher:
-    """Owns the scheduler and the engines. Every method runs on the event loop."""
+    """Owns the scheduler and the engines. Every method runs on the event loop.
+
+    `running_tokens` are those of the batches that engines have just now.
+    """
 
     def __init__(
         self,
-        engine: EngineSettings,
+        start_engine: StartEngine,
         *,
         engines: int,
         batch_tokens: int,
@@ -90,7 +110,7 @@ class Dispatcher:
         queue_tokens: int,
         metrics: PoolMetrics,
     ) -> None:
-        self._engine_settings = engine
+        self._start_engine = start_engine
         self._engines = engines
         self._batch_tokens = batch_tokens
         self._metrics = metrics
@@ -99,7 +119,8 @@ class Dispatcher:
         )
         self._failed: deque[_Batch] = deque()
         self._wake = asyncio.Event()
-        self._running: dict[int, EngineClient] = {}
+        self._running: dict[int, RunningEngine] = {}
+        self.running_tokens = 0
         self._tokens_per_second = _FIRST_GUESS_TOKENS_PER_SECOND
 
     async def run_rows(
@@ -158,7 +179,7 @@ class Dispatcher:
         """Run batches on an engine, and start another whenever it dies."""
         while True:
             try:
-                engine = await EngineClient.start(self._engine_settings)
+                engine = await self._start_engine()
             except (EngineDied, OSError) as error:
                 log.error("engine_not_started", engine=number, reason=str(error))
                 await asyncio.sleep(_RESTART_SECONDS)
@@ -177,11 +198,12 @@ class Dispatcher:
                 del self._running[number]
                 await engine.stop()
 
-    async def _run_batch(self, engine: EngineClient) -> None:
+    async def _run_batch(self, engine: RunningEngine) -> None:
         batch = self._next_batch()
         if not batch.places:
             return
         started = time.perf_counter()
+        self.running_tokens += batch.tokens
         try:
             results = await engine.run([place.row for place in batch.places])
         except (BatchFailed, EngineDied) as error:
@@ -189,6 +211,8 @@ class Dispatcher:
             if isinstance(error, EngineDied):
                 raise
             return
+        finally:
+            self.running_tokens -= batch.tokens
         for place, result in zip(batch.places, results, strict=True):
             place.request.put(place.index, result, place.of)
         self._observe(batch.tokens, time.perf_counter() - started)

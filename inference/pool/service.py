@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from starlette.requests import Request
 
@@ -11,7 +12,7 @@ from inference.pool.adapter_cache import AdapterCache, Resident
 from inference.pool.arena import Arena
 from inference.pool.base import LoadedBase
 from inference.pool.dispatcher import Dispatcher
-from inference.pool.engine_client import EngineSettings
+from inference.pool.engine_client import EngineClient, EngineSettings
 from inference.pool.errors import PoolError
 from inference.pool.metrics import PoolMetrics
 from inference.pool.settings import PoolSettings
@@ -31,7 +32,9 @@ class Pool:
         self.arena = Arena(_ADDRESSES_PER_BYTE * settings.adapter_bytes)
         self.metrics = PoolMetrics()
         self.dispatcher = Dispatcher(
-            EngineSettings(self.arena.descriptor, tuple(bases), settings.threads),
+            partial(
+                EngineClient.start, EngineSettings(self.arena.descriptor, tuple(bases), settings.threads)
+            ),
             engines=settings.engines,
             batch_tokens=settings.batch_tokens,
             tenant_queue_tokens=settings.tenant_queue_tokens,
