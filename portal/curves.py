@@ -10,7 +10,7 @@ MOST_POINTS = 150
 """Of one curve: more are not to be told apart on a screen, and each is sent again every few seconds."""
 
 LOSS = {"train_loss": "Training", "validation_loss": "Validation"}
-QUALITY = {"validation_accuracy": "Accuracy", "validation_macro_f1": "Macro F1"}
+QUALITY = {"validation_accuracy": "Accuracy", "validation_macro_f1": "Macro F1", "validation_f1": "F1"}
 
 
 @dataclass(frozen=True)

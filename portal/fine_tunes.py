@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from itertools import islice
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import case, select
 from sqlalchemy.orm import Session, defer
 
+from core.catalogue import Task
 from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
 from core.models.fine_tune_jobs import FineTuneJob, JobLogLine, JobMetric
 from core.models.models import Adapter, Model
 from core.models.users import User
 from core.storage import BlobCorrupt, BlobNotFound
-from portal.evaluations import Evaluation
+from portal.evaluations import FIGURES, Classification, Evaluation, Figure, read
 from training.data.datasets import iter_rows
 from training.data.rows import TextRow
 
@@ -24,19 +25,26 @@ LOG_LINES = 200
 MOST_SEARCHED = 200_000
 """Rows, that is a second or so."""
 
-_ACCURACY = FineTuneJob.evaluation["test"]["accuracy"]["value"].as_float()
+_TEST = FineTuneJob.evaluation["test"]
+_RESULTS = {
+    Task.CLASSIFICATION: _TEST["accuracy"]["value"].as_float(),
+    Task.MULTI_LABEL: _TEST["micro_f1"]["value"].as_float(),
+    Task.TAGGING: _TEST["f1"]["value"].as_float(),
+    Task.CHAT: _TEST["loss"].as_float(),
+}
+"""Where the evaluation of each task has the figure that is looked at first."""
 
 
 @dataclass(frozen=True)
 class ListedJob:
-    """A job in the list, with what it trains on which data; `accuracy` is the test's, once there is one."""
+    """A job in the list, with what it trains on which data; `result` is the test's first figure, once there is one."""
 
     job: FineTuneJob
     model: Model
     dataset: Dataset
     dataset_version: DatasetVersion
     created_by: str | None
-    accuracy: float | None
+    result: Figure | None
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ Curves = Mapping[str, Sequence[Point]]
 def list_jobs(session: Session, page: int = 1, size: int = PAGE) -> Sequence[ListedJob]:
     """A page of the session's tenant's jobs, newest first, and one more where there is another page."""
     rows = session.execute(
-        select(FineTuneJob, Model, Dataset, DatasetVersion, User.name, _ACCURACY)
+        select(FineTuneJob, Model, Dataset, DatasetVersion, User.name, case(_RESULTS, value=Model.task))
         .join(Model, Model.id == FineTuneJob.model_id)
         .join(DatasetVersion, DatasetVersion.id == FineTuneJob.dataset_version_id)
         .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
@@ -78,7 +86,14 @@ def list_jobs(session: Session, page: int = 1, size: int = PAGE) -> Sequence[Lis
         .offset((page - 1) * size)
         .limit(size + 1)
     )
-    return [ListedJob(*row) for row in rows]
+    return [
+        ListedJob(job, model, dataset, version, created_by, _result(model.task, value))
+        for job, model, dataset, version, created_by, value in rows
+    ]
+
+
+def _result(task: Task, value: float | None) -> Figure | None:
+    return None if value is None else Figure(FIGURES[task][0], value, is_share=task is not Task.CHAT)
 
 
 def details(session: Session, job: FineTuneJob) -> Details:
@@ -91,7 +106,7 @@ def details(session: Session, job: FineTuneJob) -> Details:
         dataset_version=version,
         adapter=session.scalar(select(Adapter).where(Adapter.job_id == job.id)),
         created_by=session.scalar(select(User.name).where(User.id == job.created_by_id)),
-        evaluation=Evaluation.of(job.evaluation),
+        evaluation=read(job.evaluation),
     )
 
 
@@ -121,7 +136,8 @@ def suspect_texts(session: Session, details: Details) -> Mapping[int, str]:
 
     They are read from the dataset's encrypted rows, as far as a page can wait for.
     """
-    wanted = {suspect.row for suspect in details.evaluation.suspects} if details.evaluation else set()
+    evaluation = details.evaluation
+    wanted = {one.row for one in evaluation.suspects} if isinstance(evaluation, Classification) else set()
     found: dict[int, str] = {}
     if not wanted:
         return found

@@ -13,7 +13,7 @@ from core.models.datasets import Dataset, DatasetVersion
 from core.models.fine_tune_jobs import FineTuneJob
 from core.models.models import Adapter, Model
 from core.models.usage import ANSWERING_KINDS, UsageFact
-from portal.evaluations import Evaluation
+from portal.evaluations import Evaluation, read
 from training.promotion import find_obstacle
 
 MOST_COMPARED = 4
@@ -84,7 +84,7 @@ def list_models(session: Session) -> Sequence[ListedModel]:
         .order_by(Model.name)
     )
     return [
-        ListedModel(model, current, Evaluation.of(current.evaluation) if current else None, count, newest_at)
+        ListedModel(model, current, read(current.evaluation) if current else None, count, newest_at)
         for model, current, count, newest_at in rows
     ]
 
@@ -105,7 +105,7 @@ def list_versions(session: Session, model: Model) -> Sequence[Version]:
             job=job,
             dataset=dataset,
             dataset_version=dataset_version,
-            evaluation=Evaluation.of(adapter.evaluation),
+            evaluation=read(adapter.evaluation),
             is_current=adapter.id == model.current_adapter_id,
             obstacle=find_obstacle(adapter),
         )

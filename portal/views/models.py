@@ -1,17 +1,19 @@
 """Models and their versions: compare them, choose the one that answers, and see how to call it."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from billing.periods import Month
-from core.catalogue import get_base_model
+from core.catalogue import Task, get_base_model
 from core.clock import now
 from core.models.models import Adapter, Model
 from core.tenancy import Permission
 from portal import versions
 from portal.access import allow
+from portal.evaluations import FIGURES
 from portal.session import db, get_or_404, scope
 from portal.snippets import curl_call, python_call
 from training.promotion import NotPromotable, promote
@@ -39,18 +41,28 @@ def show(model_id: UUID) -> ResponseReturnValue:
         abort(404)
     month = Month.containing(now())
     found = versions.list_versions(db(), model)
+    live = next((version for version in found if version.is_current), None)
     return render_template(
         "models/show.html",
         model=model,
         base=get_base_model(model.base_model),
         versions=found,
+        figures=FIGURES[model.task],
+        labels=_labels(live.adapter, model.task) if live else (),
         comparison=versions.compare(found),
-        live=next((version for version in found if version.is_current), None),
+        live=live,
         month=month,
         usage=versions.usage_of(db(), model, month) if scope().allows(Permission.USAGE_READ) else None,
-        curl=curl_call(model.name),
-        python=python_call(model.name),
+        curl=curl_call(model.name, task=model.task),
+        python=python_call(model.name, task=model.task),
     )
+
+
+def _labels(adapter: Adapter, task: Task) -> Sequence[str]:
+    """What the adapter answers with: its labels, of a tagger the types of its tags."""
+    if task is not Task.TAGGING:
+        return adapter.labels
+    return sorted({tag.partition("-")[2] for tag in adapter.labels} - {""})
 
 
 @bp.post("/<uuid:model_id>/versions/<uuid:adapter_id>/promote")

@@ -1,12 +1,12 @@
 """Evaluations and curves as pages read them."""
 
 from portal.curves import LOSS, MOST_POINTS, chart
-from portal.evaluations import LARGEST_MATRIX, Confusion, Evaluation
+from portal.evaluations import LARGEST_MATRIX, Classification, Confusion, read
 from portal.fine_tunes import Point
 from tests.portal.trained import evaluation
 
 
-def of_labels(count: int) -> Evaluation:
+def of_labels(count: int) -> Classification:
     """An evaluation with `count` labels, each taken for the next one once."""
     labels = [f"label {number}" for number in range(count)]
     stored = evaluation()
@@ -14,32 +14,32 @@ def of_labels(count: int) -> Evaluation:
     stored["test"]["confusion"] = [
         [1 if column in (row, (row + 1) % count) else 0 for column in range(count)] for row in range(count)
     ]
-    found = Evaluation.of(stored)
-    assert found is not None
+    found = read(stored)
+    assert isinstance(found, Classification)
     return found
 
 
 def test_before_the_test_there_is_no_evaluation():
-    assert Evaluation.of(None) is None
-    assert Evaluation.of({}) is None
-    assert Evaluation.of({"probe": {"accuracy": 0.9}}) is None
+    assert read(None) is None
+    assert read({}) is None
+    assert read({"probe": {"accuracy": 0.9}}) is None
 
 
 def test_the_gain_over_the_probe_can_be_negative_or_unknown():
     worse, unknown = evaluation(accuracy=0.7, probe=0.8), evaluation()
     unknown["probe"] = None
-    found, without = Evaluation.of(worse), Evaluation.of(unknown)
-    assert found is not None
+    found, without = read(worse), read(unknown)
+    assert isinstance(found, Classification)
     assert round(found.gain or 0, 6) == -0.1
-    assert without is not None
+    assert isinstance(without, Classification)
     assert without.gain is None
 
 
 def test_the_worst_confusions_come_first():
     stored = evaluation()
     stored["test"]["confusion"] = [[9, 1], [4, 6]]
-    found = Evaluation.of(stored)
-    assert found is not None
+    found = read(stored)
+    assert isinstance(found, Classification)
     assert found.mistakes == 5
     assert found.worst_confusions == [
         Confusion("refund", "delivery", 4, 10),
