@@ -13,15 +13,13 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from core.lifetime import end_with_parent
 from inference.pool.adapter_blocks import read
 from inference.pool.adapters import Adapter
 from inference.pool.arena import map_arena
 from inference.pool.base import LoadedBase, load_base
 from inference.pool.engine import Engine, Row
-from inference.pool.wire import LENGTHS, NO_READS, frame, results_frame
+from inference.pool.wire import LENGTHS, frame, read_batch, results_frame
 
 _KNOWN_ADAPTERS = 1024
 _WARM_UP = [[0] * length for length in (8, 32, 64)]
@@ -38,7 +36,9 @@ class AdapterViews:
         self._bases = bases
         self._adapters: OrderedDict[int, Adapter] = OrderedDict()
 
-    def get(self, number: int, offset: int) -> Adapter:
+    def get(self, name: tuple[int, int]) -> Adapter:
+        """The adapter that `wire.in_shared_memory` names."""
+        number, offset = name
         adapter = self._adapters.get(number)
         if adapter is None:
             adapter = self._adapters[number] = read(self._arena, offset, self._bases)
@@ -67,7 +67,7 @@ def main() -> None:
         engine.run([Row(ids, base) for ids in _WARM_UP])
     _write(output, frame({"ready": True}))
     for header, numbers in _frames(sys.stdin.buffer):
-        _write(output, _answer(engine, _rows(header, numbers, views, bases)))
+        _write(output, _answer(engine, read_batch(header, numbers, views.get, bases.__getitem__)))
 
 
 def _answer(engine: Engine, rows: list[Row]) -> bytes:
@@ -78,21 +78,6 @@ def _answer(engine: Engine, rows: list[Row]) -> bytes:
         places = "".join(traceback.format_tb(error.__traceback__))
         print(f"A batch failed: {type(error).__name__}\n{places}", file=sys.stderr, flush=True)
         return frame({"error": type(error).__name__})
-
-
-def _rows(
-    header: dict[str, Any], numbers: bytes, views: AdapterViews, bases: Mapping[str, LoadedBase]
-) -> list[Row]:
-    values = np.frombuffer(numbers, dtype=np.int32).tolist()
-    rows: list[Row] = []
-    start = 0
-    for name, length, reads in zip(header["weights"], header["lengths"], header["reads"], strict=True):
-        weights = bases[name] if isinstance(name, str) else views.get(*name)
-        middle = start + length
-        end = middle if reads == NO_READS else middle + reads
-        rows.append(Row(values[start:middle], weights, None if reads == NO_READS else values[middle:end]))
-        start = end
-    return rows
 
 
 def _frames(source: BinaryIO) -> Iterator[tuple[dict[str, Any], bytes]]:

@@ -1,4 +1,4 @@
-"""What the front process and an engine say to each other over two pipes: frames of a JSON header and numbers.
+"""What the front process and an engine say to each other: frames of a JSON header and numbers.
 
 A frame is the lengths of both (4 bytes each, little-endian), the header, and the numbers (int32 to the engine, fp32 from
 it). Nothing is pickled.
@@ -6,7 +6,7 @@ it). Nothing is pickled.
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from inference.pool.adapter_blocks import PlacedAdapter
+from inference.pool.adapters import Adapter
 from inference.pool.base import LoadedBase
+from inference.pool.engine import Row
 
 LENGTHS = struct.Struct("<II")
 
@@ -37,10 +39,24 @@ def frame(header: dict[str, Any], numbers: bytes = b"") -> bytes:
     return LENGTHS.pack(len(text), len(numbers)) + text + numbers
 
 
-def batch_frame(rows: Sequence[QueuedRow]) -> bytes:
-    """A batch for an engine. Its weights are named by base id, or by a block's number and offset."""
+def unframe(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """The header and the numbers of a frame that came in one piece."""
+    header, _ = LENGTHS.unpack_from(data)
+    start = LENGTHS.size + header
+    return json.loads(data[LENGTHS.size : start]), data[start:]
+
+
+def in_shared_memory(adapter: PlacedAdapter) -> Any:
+    """How an engine on this machine finds an adapter: its block's number and offset."""
+    return adapter.block.number, adapter.block.offset
+
+
+def batch_frame(rows: Sequence[QueuedRow], name: Callable[[PlacedAdapter], Any] = in_shared_memory) -> bytes:
+    """A batch for an engine. Its weights are called by base id, or by what `name` makes of an adapter (JSON)."""
     header = {
-        "weights": [_name(row.weights) for row in rows],
+        "weights": [
+            row.weights.id if isinstance(row.weights, LoadedBase) else [name(row.weights)] for row in rows
+        ],
         "lengths": [len(row.ids) for row in rows],
         "reads": [NO_READS if row.reads is None else len(row.reads) for row in rows],
     }
@@ -70,7 +86,20 @@ def read_results(header: dict[str, Any], numbers: bytes) -> list[Tensor | None]:
     return results
 
 
-def _name(weights: PlacedAdapter | LoadedBase) -> str | tuple[int, int]:
-    if isinstance(weights, LoadedBase):
-        return weights.id
-    return weights.block.number, weights.block.offset
+def read_batch(
+    header: dict[str, Any],
+    numbers: bytes,
+    adapter: Callable[[Any], Adapter],
+    base: Callable[[str], LoadedBase],
+) -> list[Row]:
+    """The rows of a `batch_frame`. `adapter` gives the adapter of a name, `base` the base model of an id."""
+    values = np.frombuffer(numbers, dtype=np.int32).tolist()
+    rows: list[Row] = []
+    start = 0
+    for name, length, reads in zip(header["weights"], header["lengths"], header["reads"], strict=True):
+        weights = base(name) if isinstance(name, str) else adapter(name[0])
+        middle = start + length
+        end = middle if reads == NO_READS else middle + reads
+        rows.append(Row(values[start:middle], weights, None if reads == NO_READS else values[middle:end]))
+        start = end
+    return rows
