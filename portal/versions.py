@@ -81,6 +81,7 @@ def list_models(session: Session) -> Sequence[ListedModel]:
         select(Model, Adapter, func.coalesce(counted.c.versions, 0), counted.c.newest_at)
         .outerjoin(Adapter, Adapter.id == Model.current_adapter_id)
         .outerjoin(counted, counted.c.model_id == Model.id)
+        .where(Model.deleted_at.is_(None))
         .order_by(Model.name)
     )
     return [

@@ -50,7 +50,7 @@ _FIELDS = {
 
 @bp.post("/v1/fine_tuning/jobs")
 @requires(Permission.JOBS_WRITE)
-@describes(JobObject, body=JobRequest)
+@describes(JobObject, body=JobRequest, errors=(404,))
 def create_job() -> Response:
     """Start a fine-tune on an uploaded file.
 
