@@ -8,6 +8,8 @@ from typing import Any
 
 from flask import Flask
 
+_API_PATHS = ("/v1/", "/hf/", "/predict")
+
 
 def _make_portal() -> Flask:
     from portal.app import create_portal
@@ -29,7 +31,7 @@ def _make_app() -> Flask:
     serve_page = portal.wsgi_app
 
     def dispatch(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        serve = api.wsgi_app if environ["PATH_INFO"].startswith("/v1/") else serve_page
+        serve = api.wsgi_app if environ["PATH_INFO"].startswith(_API_PATHS) else serve_page
         return serve(environ, start_response)
 
     portal.wsgi_app = dispatch  # type: ignore[method-assign]

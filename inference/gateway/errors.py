@@ -63,15 +63,20 @@ class ApiError(Exception):
         self.param = param
         self.retry_after = retry_after
 
-    def response(self) -> Response:
-        body = {
-            "type": self.type,
-            "code": self.code,
-            "message": self.message,
-            "param": self.param,
-            "request_id": request_id(),
+    def body(self, request_id: str) -> dict[str, dict[str, str | None]]:
+        """The answer's JSON."""
+        return {
+            "error": {
+                "type": self.type,
+                "code": self.code,
+                "message": self.message,
+                "param": self.param,
+                "request_id": request_id,
+            }
         }
-        response = jsonify({"error": body})
+
+    def response(self) -> Response:
+        response = jsonify(self.body(request_id()))
         response.status_code = self.status
         if self.retry_after is not None:
             response.headers["Retry-After"] = str(self.retry_after)
@@ -151,5 +156,10 @@ def _database_away(error: OperationalError) -> Response:
 
 def _failed(_error: Exception) -> Response:
     log.exception("request_failed", request_id=request_id())
+    return internal_error().response()
+
+
+def internal_error() -> ApiError:
+    """What to answer where the fault is ours; the log says more."""
     message = "Something went wrong on our side. If it stays so, write to us with the request_id."
-    return ApiError(500, ErrorType.SERVER, "internal", message).response()
+    return ApiError(500, ErrorType.SERVER, "internal", message)

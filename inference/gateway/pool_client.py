@@ -88,7 +88,8 @@ class PoolClient:
         """What the pool has in memory and what waits, by tenant."""
         ticket = Ticket(use=Use.STATE, tenant="", request="", expires=time.time() + _CONNECT_SECONDS)
         response = self._send("GET", "/v1/state", headers={"X-Ticket": sign(ticket, self._key)})
-        return _json(response)
+        state: dict[str, Any] = _json(response)
+        return state
 
     def _read_texts(self, request: PoolRequest, path: str, texts: list[str], truncate: bool) -> Any:
         return _json(self._ask(request, path, {"texts": texts, "truncate": truncate}))

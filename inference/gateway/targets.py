@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, Select, select
@@ -9,12 +10,14 @@ from sqlalchemy.orm import Session
 
 from billing.plans import held_plan_code
 from core.catalogue import Architecture, Task, UnknownBaseModel, get_base_model, list_base_models
+from core.db import tenant_session
 from core.models.models import Adapter, Model
 from core.models.privacy import PrivacyPolicy
 from core.models.tenants import Tenant
 from core.privacy.policies import policy_of
 from core.privacy.types import Policy
 from core.storage import TenantKey, open_tenant_key
+from core.tenancy import TenantScope
 from inference.gateway.prediction import ModelNotFound, ModelNotReady, NoDefaultModel, WrongTask
 
 CLASSIFYING = frozenset({Task.CLASSIFICATION, Task.MULTI_LABEL})
@@ -115,12 +118,24 @@ def find_default_target(session: Session, tenant_id: UUID, model_id: UUID | None
     return _ready(tenant_id, rows[0], CHATTING)
 
 
+def get_task(scope: TenantScope, name: str) -> Task:
+    """What the tenant's model of that name, or the base model of that id, is for. Raises ModelNotFound."""
+    if is_base(name) and get_base_model(name).architecture is Architecture.DECODER:
+        return Task.CHAT
+    if "\0" not in name:
+        with tenant_session(scope) as session:
+            task = session.scalar(select(Model.task).where(Model.name == name, Model.deleted_at.is_(None)))
+            if task is not None:
+                return task
+    raise _no_such_model(name)
+
+
 def is_base(name: str) -> bool:
     """Whether a base model has this id."""
     return any(base.id == name for base in list_base_models())
 
 
-def _query(tenant_id: UUID) -> Select[tuple[Model, Adapter | None, PrivacyPolicy | None, bytes, str]]:
+def _query(tenant_id: UUID) -> Select[*tuple[Any, ...]]:
     return (
         _tenant_query(tenant_id)
         .join(Model, Model.tenant_id == Tenant.id)
@@ -130,7 +145,7 @@ def _query(tenant_id: UUID) -> Select[tuple[Model, Adapter | None, PrivacyPolicy
     )
 
 
-def _tenant_query(tenant_id: UUID) -> Select[tuple[PrivacyPolicy | None, bytes, str]]:
+def _tenant_query(tenant_id: UUID) -> Select[*tuple[Any, ...]]:
     latest = (
         select(PrivacyPolicy.version)
         .where(PrivacyPolicy.tenant_id == tenant_id)
@@ -147,7 +162,7 @@ def _tenant_query(tenant_id: UUID) -> Select[tuple[PrivacyPolicy | None, bytes, 
     )
 
 
-def _ready(tenant_id: UUID, row: Row, tasks: Collection[Task]) -> Target:
+def _ready(tenant_id: UUID, row: Row[Any], tasks: Collection[Task]) -> Target:
     model: Model = row.Model
     adapter: Adapter | None = row.Adapter
     if model.task not in tasks:

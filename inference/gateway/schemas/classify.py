@@ -16,12 +16,16 @@ class LabelScore(BaseModel):
 
 
 class ClassifyResult(BaseModel):
-    """One text's answer: its most likely label, and every label with its probability, the likeliest
-    first."""
+    """One text's answer: its most likely label, the labels chosen, and every label with its probability.
+
+    Of a model of several labels, those with a score of 0.5 or more are chosen; else the most likely one. `scores`
+    has the likeliest first.
+    """
 
     index: int
     label: str
     score: float
+    labels: list[str]
     scores: list[LabelScore]
     tokens: int
     truncated: bool
@@ -41,6 +45,7 @@ class ClassifyResponse(BaseModel):
                 index=index,
                 label=result.label,
                 score=round(result.score, DIGITS),
+                labels=list(result.labels),
                 scores=[LabelScore(label=s.label, score=round(s.score, DIGITS)) for s in result.scores],
                 tokens=result.tokens,
                 truncated=result.truncated,

@@ -20,16 +20,21 @@ class TextsRequest(BaseModel):
     @field_validator("input", mode="before")
     @classmethod
     def _as_list(cls, value: Any) -> list[str]:
-        if isinstance(value, str):
-            return [value]
-        if not isinstance(value, list):
-            raise ValueError("must be a string or a list of strings")
-        for index, text in enumerate(value):
-            if not isinstance(text, str):
-                raise ValueError(f"must be a string or a list of strings; item {index} is neither")
-        return value
+        return text_list(value)
 
 
 class TextsUsage(BaseModel):
     inputs: int
     tokens: int
+
+
+def text_list(value: Any) -> list[str]:
+    """One text or a list of them, as a list. Raises ValueError for anything else."""
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list):
+        raise ValueError("must be a string or a list of strings")
+    for index, text in enumerate(value):
+        if not isinstance(text, str):
+            raise ValueError(f"must be a string or a list of strings; item {index} is neither")
+    return value
