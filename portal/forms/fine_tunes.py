@@ -6,10 +6,12 @@ from uuid import UUID
 
 from flask_wtf import FlaskForm
 from wtforms import FloatField, IntegerField, RadioField, SelectChoice, SelectField, StringField
-from wtforms.validators import InputRequired, NumberRange, Optional, Regexp
+from wtforms.validators import InputRequired, NumberRange, Optional, Regexp, ValidationError
 
+from core.catalogue import Task
 from core.models.datasets import Dataset, DatasetVersion
 from core.models.fine_tune_jobs import Method
+from portal.tasks import words_of
 from training.jobs import HIGHEST_SEED
 from training.recipe.settings import (
     MAX_EPOCHS,
@@ -20,7 +22,15 @@ from training.recipe.settings import (
 )
 
 _DEFAULTS = FineTuneSettings()
+_METHODS = {Method.LORA: "LoRA", Method.FULL: "Full fine-tune"}
+_TASKS_OF_FULL = frozenset({Task.CLASSIFICATION, Task.MULTI_LABEL})
+"""Tasks for which a full fine-tune is offered, besides LoRA."""
 _RANGE = "Enter a number from %(min)s to %(max)s."
+
+
+def _size(task: Task, version: DatasetVersion) -> str:
+    rows = f"{version.rows:,} rows"
+    return rows if task is Task.CLASSIFICATION else f"{words_of(task).title.lower()}, {rows}"
 
 
 class WholeNumberField(IntegerField):
@@ -65,8 +75,8 @@ class FineTuneForm(FlaskForm):
     )
     method = RadioField(
         "Method",
-        choices=[SelectChoice(Method.LORA.value, "LoRA"), SelectChoice(Method.FULL.value, "Full fine-tune")],
         default=_DEFAULTS.method.value,
+        validate_choice=False,  # in words of its own, below
     )
     epochs = WholeNumberField(
         "Epochs",
@@ -91,11 +101,35 @@ class FineTuneForm(FlaskForm):
     )
 
     def offer(self, versions: Sequence[tuple[Dataset, DatasetVersion]]) -> None:
-        """Offer the dataset versions to train on."""
+        """Offer the dataset versions to train on, and the methods for the one that is chosen."""
+        self._tasks = {str(version.id): dataset.task for dataset, version in versions}
         self.version.choices = [
-            SelectChoice(str(version.id), f"{dataset.name}, version {version.number} ({version.rows:,} rows)")
+            SelectChoice(
+                str(version.id), f"{dataset.name}, version {version.number} ({_size(dataset.task, version)})"
+            )
             for dataset, version in versions
         ]
+        self.method.choices = [
+            SelectChoice(method.value, title)
+            for method, title in _METHODS.items()
+            if method is Method.LORA or self.task in _TASKS_OF_FULL
+        ]
+
+    @property
+    def task(self) -> Task:
+        """What the chosen version is labeled for; of the first one offered where none is chosen."""
+        first = next(iter(self._tasks.values()), Task.CLASSIFICATION)
+        return self._tasks.get(self.version.data, first)
+
+    def validate_method(self, field: RadioField) -> None:
+        """WTForms calls it for the field `method`."""
+        offered = [choice.value for choice in self.method.choices]
+        if field.data not in offered:
+            raise ValidationError(
+                f"For {words_of(self.task).title.lower()} there is LoRA only."
+                if field.data == Method.FULL
+                else f"Choose one of {', '.join(offered)}."
+            )
 
     @property
     def version_id(self) -> UUID:

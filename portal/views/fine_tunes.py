@@ -58,6 +58,7 @@ def index() -> ResponseReturnValue:
 @bp.get("/new")
 @allow(Permission.JOBS_WRITE)
 def new() -> ResponseReturnValue:
+    """The form, or when another dataset is chosen in it the part that depends on that one."""
     return _form_page(_form(request.args))
 
 
@@ -165,7 +166,9 @@ def _read(form: FineTuneForm) -> Choice | None:
 
 def _form_page(form: FineTuneForm) -> str:
     names = db().scalars(select(Model.name).where(Model.deleted_at.is_(None)).order_by(Model.name)).all()
-    return render_template("fine_tunes/new.html", form=form, model_names=names)
+    return render_template(
+        "fine_tunes/_new.html" if _is_part() else "fine_tunes/new.html", form=form, model_names=names
+    )
 
 
 def _next_number(model_name: str) -> int:

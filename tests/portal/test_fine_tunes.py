@@ -75,7 +75,7 @@ def test_the_form_offers_what_is_ready_and_takes_its_choice_from_the_address(adm
         ({"learning_rate": "nan"}, "Enter a number"),
         ({"rank": "900"}, "Enter a number from 1 to 64."),
         ({"seed": "-1"}, "Enter a number from 0 to 2147483647."),
-        ({"method": "magic"}, "Not a valid choice"),
+        ({"method": "magic"}, "Choose one of lora, full."),
     ],
 )
 def test_what_is_wrong_stands_beside_its_field_and_nothing_is_launched(admin, version, wrong, message):
