@@ -14,6 +14,7 @@ from inference.pool.base import load_base
 from inference.pool.encoder_weights import UnsupportedModel
 from inference.pool.log import configure_logging
 from inference.pool.server import create_app
+from inference.pool.service import MakeDispatcher, on_this_machine
 from inference.pool.settings import PoolConfigError, PoolSettings
 
 GRACE_SECONDS = 10
@@ -23,14 +24,18 @@ def main() -> None:
     """Load the base models, then serve until SIGTERM or SIGINT; requests in flight get GRACE_SECONDS to
     end."""
     try:
-        settings = PoolSettings.from_environment()
-        configure_logging(settings.log_level, process="pool")
-        bases = {base.id: base for base in map(load_base, settings.base_models)}
+        serve(PoolSettings.from_environment())
     except (PoolConfigError, UnknownBaseModel, BaseModelUnavailable, UnsupportedModel) as error:
         sys.exit(str(error))
+
+
+def serve(settings: PoolSettings, make_dispatcher: MakeDispatcher = on_this_machine) -> None:
+    """Serve with engines from `make_dispatcher`. Raises what loading the base models does."""
+    configure_logging(settings.log_level, process="pool")
+    bases = {base.id: base for base in map(load_base, settings.base_models)}
     structlog.get_logger().info("pool_started", port=settings.port, base_models=sorted(bases))
     uvicorn.run(
-        create_app(settings, bases),
+        create_app(settings, bases, make_dispatcher),
         host=settings.host,
         port=settings.port,
         access_log=False,

@@ -12,15 +12,19 @@ from starlette.routing import Route
 from inference.pool.base import LoadedBase
 from inference.pool.errors import PoolError
 from inference.pool.operations import OperationRoutes
-from inference.pool.service import Pool
+from inference.pool.service import MakeDispatcher, Pool, on_this_machine
 from inference.pool.settings import PoolSettings
 from inference.pool.texts import TextRoutes
 from inference.pool.uploads import UploadRoutes
 
 
-def create_app(settings: PoolSettings, bases: Mapping[str, LoadedBase]) -> Starlette:
+def create_app(
+    settings: PoolSettings,
+    bases: Mapping[str, LoadedBase],
+    make_dispatcher: MakeDispatcher = on_this_machine,
+) -> Starlette:
     """The pool's ASGI app. Its routes ask for a ticket themselves, but for health and metrics."""
-    pool = Pool(settings, bases)
+    pool = Pool(settings, bases, make_dispatcher)
     texts, uploads, operations = TextRoutes(pool), UploadRoutes(pool), OperationRoutes(pool)
 
     @contextlib.asynccontextmanager

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -16,31 +16,47 @@ from inference.pool.engine_client import EngineClient, EngineSettings
 from inference.pool.errors import PoolError
 from inference.pool.metrics import PoolMetrics
 from inference.pool.settings import PoolSettings
+from inference.pool.shards import ShardedDispatcher
 from inference.tickets import InvalidTicket, Ticket, Use, verify
 
 _ADDRESSES_PER_BYTE = 4
 """Room in the arena beyond the cache's budget: for gaps, and for adapters that left while their rows still queue."""
 
 
+MakeDispatcher = Callable[[PoolSettings, tuple[str, ...], Arena, PoolMetrics], Dispatcher | ShardedDispatcher]
+"""From the settings, the encoders' ids, where adapters are, and the metrics to count in."""
+
+
+def on_this_machine(
+    settings: PoolSettings, encoders: tuple[str, ...], arena: Arena, metrics: PoolMetrics
+) -> Dispatcher:
+    """A dispatcher whose engines are processes of this machine."""
+    engine = EngineSettings(arena.descriptor, encoders, settings.threads)
+    return Dispatcher(
+        partial(EngineClient.start, engine),
+        engines=settings.engines,
+        batch_tokens=settings.batch_tokens,
+        tenant_queue_tokens=settings.tenant_queue_tokens,
+        queue_tokens=settings.queue_tokens,
+        metrics=metrics,
+    )
+
+
 class Pool:
     """One process's pool. `reader` tokenises long texts and `loader` reads adapters' files, off the event loop."""
 
-    def __init__(self, settings: PoolSettings, bases: Mapping[str, LoadedBase]) -> None:
+    def __init__(
+        self,
+        settings: PoolSettings,
+        bases: Mapping[str, LoadedBase],
+        make_dispatcher: MakeDispatcher = on_this_machine,
+    ) -> None:
         self.settings = settings
         self.bases = bases
         self.cache = AdapterCache(settings.adapter_bytes)
         self.arena = Arena(_ADDRESSES_PER_BYTE * settings.adapter_bytes)
         self.metrics = PoolMetrics()
-        self.dispatcher = Dispatcher(
-            partial(
-                EngineClient.start, EngineSettings(self.arena.descriptor, tuple(bases), settings.threads)
-            ),
-            engines=settings.engines,
-            batch_tokens=settings.batch_tokens,
-            tenant_queue_tokens=settings.tenant_queue_tokens,
-            queue_tokens=settings.queue_tokens,
-            metrics=self.metrics,
-        )
+        self.dispatcher = make_dispatcher(settings, tuple(bases), self.arena, self.metrics)
         # One thread each: long texts hold up only long texts, and cold adapters only cold adapters.
         self.reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader")
         self.loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader")
