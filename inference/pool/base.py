@@ -29,10 +29,10 @@ class Tokens:
 
     def cut(self, max_length: int) -> "Tokens":
         """At most `max_length` tokens, and the words that begin within them."""
-        ids = cut(self.ids, max_length)
-        if ids is self.ids:
+        if len(self.ids) <= max_length:
             return self
-        return Tokens(ids, tuple(word for word in self.words if word.position < max_length - 1))
+        words = tuple(word for word in self.words if word.position < max_length - 1)
+        return Tokens(cut(self.ids, max_length), words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,10 @@ class LoadedBase:
         GIL."""
         return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(list(texts))]
 
-    def tokenise_words(self, texts: Sequence[str]) -> list[Tokens]:
-        """The same, and each text's words."""
+    def tokenise_words(self, texts: Sequence[str], limit: int) -> list[Tokens]:
+        """The same, and the words that begin among each text's first `limit` tokens."""
         return [
-            Tokens(encoding.ids, _words(encoding.word_ids, encoding.offsets))
+            Tokens(encoding.ids, _words(encoding.word_ids, encoding.offsets, limit))
             for encoding in self.tokenizer.encode_batch(list(texts))
         ]
 
@@ -83,16 +83,18 @@ def cut(ids: list[int], max_length: int) -> list[int]:
     return ids if len(ids) <= max_length else [*ids[: max_length - 1], ids[-1]]
 
 
-def _words(word_ids: Sequence[int | None], offsets: Sequence[tuple[int, int]]) -> tuple[Word, ...]:
+def _words(
+    word_ids: Sequence[int | None], offsets: Sequence[tuple[int, int]], limit: int
+) -> tuple[Word, ...]:
     """Words from the tokenizer's number of each token's word (None: a special token) and its characters."""
     words: list[Word] = []
     previous = None
     for position, (number, (start, end)) in enumerate(zip(word_ids, offsets, strict=True)):
-        if number is None:
-            continue
-        if number == previous:
+        if number is not None and number == previous:
             words[-1] = Word(words[-1].position, words[-1].start, end)
-        else:
+        elif position >= limit:
+            break
+        elif number is not None:
             words.append(Word(position, start, end))
-            previous = number
+        previous = number
     return tuple(words)

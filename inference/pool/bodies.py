@@ -10,6 +10,9 @@ MAXIMUM_BODY = 16 << 20
 """Bytes: the gateway takes 4 MB, and placeholders for personal data can be longer than what they replace."""
 
 
+MAXIMUM_TEXTS = 4096
+
+
 async def read(request: Request, limit: int) -> bytes:
     """The body, of at most `limit` bytes: counted as it comes, for a length that is claimed may be a
     lie."""
@@ -38,6 +41,8 @@ def parse_texts(body: bytes) -> tuple[list[str], bool]:
         ) from None
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
         raise PoolError(400, "invalid_body", '"texts" is not a list of at least one string.')
+    if len(texts) > MAXIMUM_TEXTS:
+        raise PoolError(413, "too_large", f"The body holds more than {MAXIMUM_TEXTS} texts.")
     try:
         "".join(texts).encode()
     except UnicodeEncodeError:

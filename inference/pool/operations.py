@@ -51,6 +51,7 @@ class OperationRoutes:
                 "adapter_budget_bytes": pool.cache.budget_bytes,
                 "engines": pool.dispatcher.engine_pids(),
                 "queued_tokens": pool.dispatcher.queued_tokens,
+                "running_tokens": pool.dispatcher.running_tokens,
                 "queues": pool.dispatcher.queued_tenants(),
             }
         )

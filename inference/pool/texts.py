@@ -111,7 +111,7 @@ class TextRoutes:
         self, question: _Question, weights: PlacedAdapter | LoadedBase, base: LoadedBase
     ) -> _Reading:
         tagging = isinstance(weights, PlacedAdapter) and weights.task is Task.TAGGING
-        whole = await self._tokenise(base, question.texts, words=tagging)
+        whole = await self._tokenise(base, question.texts, weights.max_length if tagging else None)
         truncated = [len(tokens.ids) > weights.max_length for tokens in whole]
         if any(truncated) and not question.truncate:
             index = truncated.index(True)
@@ -159,11 +159,13 @@ class TextRoutes:
             raise PoolError(422, "adapter_broken", "The adapter computes numbers that are not finite.")
         return good
 
-    async def _tokenise(self, base: LoadedBase, texts: list[str], *, words: bool) -> list[Tokens]:
+    async def _tokenise(self, base: LoadedBase, texts: list[str], words: int | None) -> list[Tokens]:
+        """Tokens of the texts, and where `words` is given, the words among the first so many tokens."""
+
         def tokenise() -> list[Tokens]:
-            if words:
-                return base.tokenise_words(texts)
-            return [Tokens(ids, ()) for ids in base.tokenise(texts)]
+            if words is None:
+                return [Tokens(ids, ()) for ids in base.tokenise(texts)]
+            return base.tokenise_words(texts, words)
 
         if sum(map(len, texts)) <= _INLINE_CHARACTERS:
             return tokenise()

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoTokenizer, BertModel
 
-from core.catalogue import DEFAULT_BASE_MODEL, get_base_model
+from core.catalogue import DEFAULT_BASE_MODEL, Task, get_base_model
 
 ALL_TARGETS = ("query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense")
 BASE = get_base_model(DEFAULT_BASE_MODEL)
@@ -24,12 +24,14 @@ class Reference:
         labels: list[str],
         *,
         seed: int = 0,
+        task: Task = Task.CLASSIFICATION,
         method: str = "lora",
         targets: tuple[str, ...] = ("query", "value"),
         rank: int = 8,
         alpha: int = 16,
         max_length: int = 256,
     ) -> None:
+        self.task = task
         self.labels, self.method, self.rank, self.alpha, self.max_length = (
             labels,
             method,
@@ -56,14 +58,28 @@ class Reference:
 
     def scores(self, texts: list[str]) -> Tensor:
         """[texts, labels], computed as one padded batch."""
+        logits = F.linear(self.pooled(texts), self.head_weight, self.head_bias)
+        return torch.sigmoid(logits) if self.task is Task.MULTI_LABEL else torch.softmax(logits, dim=-1)
+
+    def pooled(self, texts: list[str]) -> Tensor:
+        """Means of the last hidden states, [texts, hidden]."""
+        hidden, batch = self._hidden(texts)
+        mask = batch["attention_mask"].unsqueeze(-1).float()
+        return (hidden * mask).sum(1) / mask.sum(1)
+
+    def tags(self, text: str) -> Tensor:
+        """[words, tags]: each word's probabilities, at its first token."""
+        hidden, batch = self._hidden([text])
+        words = batch.word_ids(0)
+        firsts = [place for place, word in enumerate(words) if word is not None and word != words[place - 1]]
+        return torch.softmax(F.linear(hidden[0, firsts], self.head_weight, self.head_bias), dim=-1)
+
+    def _hidden(self, texts: list[str]) -> tuple[Tensor, Any]:
         batch = self.tokenizer(
             texts, padding="longest", truncation=True, max_length=self.max_length, return_tensors="pt"
         )
         with torch.no_grad():
-            hidden = self.base(**batch).last_hidden_state
-        mask = batch["attention_mask"].unsqueeze(-1).float()
-        pooled = (hidden * mask).sum(1) / mask.sum(1)
-        return torch.softmax(F.linear(pooled, self.head_weight, self.head_bias), dim=-1)
+            return self.base(**batch).last_hidden_state, batch
 
     def tensors(self) -> dict[str, Tensor]:
         tensors = {"head.weight": self.head_weight, "head.bias": self.head_bias}
@@ -77,7 +93,7 @@ class Reference:
     def metadata(self) -> dict[str, str]:
         return {
             "format": "adaptary-adapter/1",
-            "task": "classification",
+            "task": self.task,
             "base_model": BASE.id,
             "base_digest": BASE.sha256,
             "method": self.method,

@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -34,9 +37,13 @@ def _answers(url: str) -> bool:
 class PoolProcess:
     """`python -m inference.pool`, with nothing in its environment but what it needs."""
 
-    def __init__(self, *, key: str, port: int | None = None, **variables: str) -> None:
+    def __init__(
+        self, *, key: str, port: int | None = None, log: Path | None = None, **variables: str
+    ) -> None:
+        """`log` gets what it prints; without, that goes where the tests' own output goes."""
         self.key = key
         self.port = port or free_port()
+        self._log = log
         self.url = f"http://127.0.0.1:{self.port}"
         self._environ = {
             "PATH": os.environ["PATH"],
@@ -49,7 +56,14 @@ class PoolProcess:
         self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen([sys.executable, "-m", "inference.pool"], cwd=ROOT, env=self._environ)
+        with self._log.open("ab") if self._log else nullcontext() as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "inference.pool"],
+                cwd=ROOT,
+                env=self._environ,
+                stdout=output,
+                stderr=output,
+            )
         try:
             wait_until_ready(f"{self.url}/readyz", process)
         except BaseException:
@@ -85,6 +99,38 @@ class PoolProcess:
             base=base,
         )
         return {"X-Ticket": sign(ticket, self.key)}
+
+    def look(self) -> dict[str, Any]:
+        """The pool's state."""
+        answer = httpx.get(f"{self.url}/v1/state", headers=self.state(), timeout=10)
+        return dict(answer.raise_for_status().json())
+
+    def put(self, tenant: str, file: bytes) -> str:
+        """Put an adapter into the pool's memory for `tenant`, and return its digest."""
+        digest = sha256(file).hexdigest()
+        headers = self.ticket(tenant, digest)
+        httpx.put(
+            f"{self.url}/v1/adapters/{digest}", content=file, headers=headers, timeout=30
+        ).raise_for_status()
+        return digest
+
+    def ask(
+        self,
+        route: str,
+        tenant: str,
+        adapter: str,
+        texts: list[str],
+        *,
+        truncate: bool = False,
+        **ticket: Any,
+    ) -> httpx.Response:
+        """POST texts to `route` for `tenant`."""
+        return httpx.post(
+            f"{self.url}/v1/{route}",
+            json={"texts": texts, "truncate": truncate},
+            headers=self.ticket(tenant, adapter, **ticket),
+            timeout=40,
+        )
 
     def state(self) -> dict[str, str]:
         """The header of a ticket to see the pool's state."""

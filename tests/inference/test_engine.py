@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from core.catalogue import DEFAULT_BASE_MODEL
+from core.catalogue import DEFAULT_BASE_MODEL, Task
 from inference.pool.adapters import Adapter, parse
 from inference.pool.base import LoadedBase, cut, load_base
 from inference.pool.engine import Engine, Row
@@ -100,6 +100,77 @@ def test_an_adapter_of_nan_spoils_its_own_rows_only(
     results = Engine().run(mixed)
     assert results[0::2] == [None] * len(TEXTS)
     assert furthest(results[1::2], references[1].scores(TEXTS)) < TOLERANCE
+
+
+def test_several_labels_each_have_a_probability_of_their_own(base: LoadedBase) -> None:
+    reference = Reference(["a", "b", "c"], seed=6, task=Task.MULTI_LABEL)
+    adapter = parse(reference.file(), {base.id: base})
+    assert furthest(Engine().run(rows_of(adapter)), reference.scores(TEXTS)) < TOLERANCE
+
+
+def test_a_base_alone_gives_embeddings_of_length_one(base: LoadedBase, references: list[Reference]) -> None:
+    plain = Reference(["a"], method="none")
+    expected = torch.nn.functional.normalize(plain.pooled(TEXTS))
+    results = Engine().run([Row(cut(ids, base.max_length), base) for ids in base.tokenise(TEXTS)])
+    assert furthest(results, expected) < TOLERANCE
+
+
+@pytest.fixture(scope="module")
+def tagger() -> Reference:
+    return Reference(["O", "B-PER", "I-PER"], seed=8, task=Task.TAGGING, targets=ALL_TARGETS)
+
+
+def tagging_rows(adapter: Adapter) -> list[Row]:
+    tokens = [each.cut(256) for each in adapter.base.tokenise_words(TEXTS, 256)]
+    return [Row(each.ids, adapter, [word.position for word in each.words]) for each in tokens]
+
+
+def test_tags_of_words_are_those_at_their_first_tokens(base: LoadedBase, tagger: Reference) -> None:
+    adapter = parse(tagger.file(), {base.id: base})
+    results = Engine().run(tagging_rows(adapter))
+    for text, result in zip(TEXTS, results, strict=True):
+        assert result is not None
+        assert float((result - tagger.tags(text)).abs().max()) < TOLERANCE
+
+
+def test_tasks_share_a_batch(
+    base: LoadedBase, references: list[Reference], adapters: list[Adapter], tagger: Reference
+) -> None:
+    tags = tagging_rows(parse(tagger.file(), {base.id: base}))
+    scores = rows_of(adapters[1])
+    embeddings = [Row(row.ids, base) for row in scores]
+    mixed = [row for rows in zip(tags, scores, embeddings, strict=True) for row in rows]
+    results = Engine().run(mixed)
+    assert furthest(results[1::3], references[1].scores(TEXTS)) < TOLERANCE
+    for rows, got in ((tags, results[0::3]), (embeddings, results[2::3])):
+        for alone, together in zip(Engine().run(rows), got, strict=True):
+            assert alone is not None
+            assert together is not None
+            assert float((alone - together).abs().max()) < TOLERANCE
+
+
+def test_a_text_without_words_has_no_tags(base: LoadedBase, tagger: Reference) -> None:
+    [tokens] = base.tokenise_words(["\u200b"], 256)
+    adapter = parse(tagger.file(), {base.id: base})
+    [result] = Engine().run([Row(tokens.ids, adapter, [])])
+    assert result is not None
+    assert result.shape == (0, 3)
+
+
+def test_neighbours_of_nan_get_the_same_bits_as_neighbours_of_numbers(
+    base: LoadedBase, references: list[Reference], adapters: list[Adapter]
+) -> None:
+    nan = {name: torch.full_like(tensor, math.nan) for name, tensor in references[0].tensors().items()}
+    broken = parse(references[0].file(nan), {base.id: base})
+
+    def beside(other: Adapter) -> list[torch.Tensor | None]:
+        neighbours = [row for adapter in adapters[1:4] for row in rows_of(adapter)]
+        return Engine().run([*rows_of(other), *neighbours])[len(TEXTS) :]
+
+    for with_nan, with_numbers in zip(beside(broken), beside(adapters[0]), strict=True):
+        assert with_nan is not None
+        assert with_numbers is not None
+        assert torch.equal(with_nan, with_numbers)
 
 
 def test_a_single_row_of_the_longest_text_runs(references: list[Reference], adapters: list[Adapter]) -> None:
