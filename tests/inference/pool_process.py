@@ -35,13 +35,20 @@ def _answers(url: str) -> bool:
 
 
 class PoolProcess:
-    """`python -m inference.pool`, with nothing in its environment but what it needs."""
+    """`python -m inference.pool` (or another `module`), with nothing in its environment but what it needs."""
 
     def __init__(
-        self, *, key: str, port: int | None = None, log: Path | None = None, **variables: str
+        self,
+        *,
+        key: str,
+        port: int | None = None,
+        log: Path | None = None,
+        module: str = "inference.pool",
+        **variables: str,
     ) -> None:
         """`log` gets what it prints; without, that goes where the tests' own output goes."""
         self.key = key
+        self._module = module
         self.port = port or free_port()
         self._log = log
         self.url = f"http://127.0.0.1:{self.port}"
@@ -58,7 +65,7 @@ class PoolProcess:
     def _start(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") if self._log else nullcontext() as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "inference.pool"],
+                [sys.executable, "-m", self._module],
                 cwd=ROOT,
                 env=self._environ,
                 stdout=output,
