@@ -9,8 +9,8 @@ from inference.pool.errors import PoolError
 MAXIMUM_BODY = 16 << 20
 """Bytes: the gateway takes 4 MB, and placeholders for personal data can be longer than what they replace."""
 
-
 MAXIMUM_TEXTS = 4096
+"""The gateway sends 256 at most; millions of empty ones would keep the event loop from everybody else."""
 
 
 async def read(request: Request, limit: int) -> bytes:

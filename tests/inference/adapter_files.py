@@ -65,7 +65,8 @@ class Reference:
         """Means of the last hidden states, [texts, hidden]."""
         hidden, batch = self._hidden(texts)
         mask = batch["attention_mask"].unsqueeze(-1).float()
-        return (hidden * mask).sum(1) / mask.sum(1)
+        pooled: Tensor = (hidden * mask).sum(1) / mask.sum(1)
+        return pooled
 
     def tags(self, text: str) -> Tensor:
         """[words, tags]: each word's probabilities, at its first token."""
