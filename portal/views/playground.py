@@ -1,60 +1,59 @@
-"""The playground: one text, one model, and what the API would answer."""
+"""The playground: one text, one model, and what the API would answer; or a conversation with a chat model."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
+from core.catalogue import Task
 from core.models.models import Model
 from core.models.usage import UsageSource
 from core.tenancy import Permission
+from inference.gateway.chat import ChatAnswer, complete_chat
 from inference.gateway.metering import Asker
-from inference.gateway.predict import classify
+from inference.gateway.predict import classify, tag
 from inference.gateway.prediction import (
+    InvalidMessages,
     InvalidText,
     ModelNotFound,
     ModelNotReady,
     Prediction,
     PredictionError,
-    Result,
+    Read,
+    Tagged,
+    Tagging,
     TextTooLong,
+    WrongTask,
 )
 from portal.access import allow
-from portal.forms.playground import PlaygroundForm
+from portal.forms.playground import ChatForm, PlaygroundForm
+from portal.highlights import Piece, Span, cut, tones
 from portal.session import db, scope
 from portal.snippets import curl_call
 
 bp = Blueprint("playground", __name__, url_prefix="/playground")
 
 _SHOWN_LABELS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A stretch of the text as it came; `entity` says what kind of personal data it is, if it was
-    replaced."""
-
-    text: str
-    entity: str | None
+_OF_TEXTS = frozenset({Task.CLASSIFICATION, Task.MULTI_LABEL, Task.TAGGING})
+_OF_CHATS = frozenset({Task.CHAT})
 
 
 @bp.route("", methods=["GET", "POST"])
 @allow(Permission.PREDICT)
 def index() -> ResponseReturnValue:
-    models = _ready_models()
-    form = PlaygroundForm(model=request.args.get("model"))
-    form.model.choices = [(model.name, model.name) for model in models]
-    prediction: Prediction | None = None
+    """A text and its answer. Whoever asks for a chat model, or has no other, is led to the page for those."""
+    models, chats = _ready_models(_OF_TEXTS), _ready_models(_OF_CHATS)
+    asked = request.args.get("model")
+    if asked in [model.name for model in chats] or (chats and not models):
+        return redirect(url_for(".chat", model=asked), code=303)
+    form = PlaygroundForm(model=asked)
+    form.model.choices = [model.name for model in models]
+    answer: Prediction | Tagging | None = None
     problem: str | None = None
     if models and form.validate_on_submit():
         try:
-            prediction = classify(
-                Asker(scope(), UsageSource.PLAYGROUND),
-                form.model.data,
-                [form.text.data],
-                truncate=form.truncate.data,
-            )
+            answer = _answer(form, next(model for model in models if model.name == form.model.data))
         except PredictionError as error:
             problem = _show(form, error)
     # htmx asks for the answer alone; without it the whole page comes, with the same answer in it.
@@ -63,42 +62,86 @@ def index() -> ResponseReturnValue:
         template,
         form=form,
         models=models,
-        prediction=prediction,
+        chats=chats,
+        answer=answer,
         problem=problem,
         shown_labels=_SHOWN_LABELS,
-        pieces=pieces(form.text.data, prediction.results[0]) if prediction else [],
-        curl=curl_call(form.model.data, form.text.data) if prediction else "",
+        **(_of_answer(form, answer) if answer else {}),
     )
-    refused = form.is_submitted() and prediction is None
+    refused = form.is_submitted() and answer is None
     # htmx leaves an answer of 4xx aside, and errors belong on the page.
     return page, 422 if refused and template == "playground/index.html" else 200
 
 
-def pieces(text: str, result: Result) -> list[Piece]:
+def _answer(form: PlaygroundForm, model: Model) -> Prediction | Tagging:
+    ask = tag if model.task is Task.TAGGING else classify
+    return ask(
+        Asker(scope(), UsageSource.PLAYGROUND), model.name, [form.text.data], truncate=form.truncate.data
+    )
+
+
+def _of_answer(form: PlaygroundForm, answer: Prediction | Tagging) -> dict[str, object]:
+    """What the page shows besides the answer itself."""
+    result = answer.results[0]
+    shown: dict[str, object] = {
+        "pieces": pieces(form.text.data, result),
+        "curl": curl_call(form.model.data, form.text.data, answer.task or Task.CLASSIFICATION),
+    }
+    if isinstance(result, Tagged):
+        spans = [Span(entity.start, entity.end, entity.label) for entity in result.entities]
+        shown |= {
+            "entities": cut(form.text.data, spans),
+            "tones": tones(entity.label for entity in result.entities),
+        }
+    return shown
+
+
+def pieces(text: str, result: Read) -> list[Piece]:
     """The text, cut at what was replaced."""
-    found: list[Piece] = []
-    at = 0
-    for replacement in sorted(result.replacements, key=lambda replacement: replacement.start):
-        if at < replacement.start:
-            found.append(Piece(text[at : replacement.start], None))
-        found.append(Piece(text[replacement.start : replacement.end], replacement.entity))
-        at = replacement.end
-    if at < len(text):
-        found.append(Piece(text[at:], None))
-    return found
+    return cut(text, [Span(one.start, one.end, one.entity) for one in result.replacements])
 
 
-def _ready_models() -> list[Model]:
-    query = select(Model).where(Model.current_adapter_id.is_not(None)).order_by(Model.name)
-    return list(db().scalars(query))
+@bp.route("/chat", methods=["GET", "POST"])
+@allow(Permission.PREDICT)
+def chat() -> ResponseReturnValue:
+    """A conversation, which the page itself carries along; for htmx the conversation alone."""
+    models = _ready_models(_OF_CHATS)
+    form = ChatForm(model=request.args.get("model"))
+    form.model.choices = [model.name for model in models]
+    answer: ChatAnswer | None = None
+    problem: str | None = None
+    if models and form.validate_on_submit():
+        try:
+            answer = complete_chat(
+                Asker(scope(), UsageSource.PLAYGROUND), form.model.data, form.messages, form.sampling
+            )
+        except PredictionError as error:
+            problem = _show(form, error)
+        else:
+            form.go_on(answer.text)
+    is_part = "HX-Request" in request.headers
+    page = render_template(
+        "playground/_conversation.html" if is_part else "playground/chat.html",
+        form=form,
+        models=models,
+        texts=_ready_models(_OF_TEXTS),
+        answer=answer,
+        problem=problem,
+    )
+    return page, 422 if form.is_submitted() and answer is None and not is_part else 200
 
 
-def _show(form: PlaygroundForm, error: PredictionError) -> str | None:
+def _ready_models(tasks: Collection[Task]) -> list[Model]:
+    query = select(Model).where(Model.current_adapter_id.is_not(None), Model.task.in_(tasks))
+    return list(db().scalars(query.order_by(Model.name)))
+
+
+def _show(form: PlaygroundForm | ChatForm, error: PredictionError) -> str | None:
     """Put the error beside its field, or return it if it is about none."""
     match error:
-        case InvalidText() | TextTooLong():
+        case InvalidText() | TextTooLong() | InvalidMessages():
             form.text.errors = [*form.text.errors, str(error)]
-        case ModelNotFound() | ModelNotReady():
+        case ModelNotFound() | ModelNotReady() | WrongTask():
             form.model.errors = [*form.model.errors, str(error)]
         case _:
             return str(error)

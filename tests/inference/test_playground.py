@@ -6,8 +6,9 @@ from flask.testing import FlaskClient
 
 from core.models.usage import UsageSource
 from inference.gateway.prediction import Replacement, Result, Score
+from portal.highlights import Piece
 from portal.snippets import curl_call
-from portal.views.playground import Piece, pieces
+from portal.views.playground import pieces
 from tests.inference.adapter_files import Reference
 from tests.inference.conftest import PASSWORD, Caller, publish
 from tests.inference.pool_process import PoolProcess
@@ -94,9 +95,9 @@ def test_the_text_is_cut_at_what_was_replaced() -> None:
         labels=("a",),
     )
     assert pieces("to Ada with 1234", result) == [
-        Piece("to ", None),
+        Piece("to "),
         Piece("Ada", "PERSON"),
-        Piece(" with ", None),
+        Piece(" with "),
         Piece("1234", "US_SSN"),
     ]
 
