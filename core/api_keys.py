@@ -79,12 +79,27 @@ def digest(key: str) -> bytes:
     return hmac.digest(get_settings().api_key_pepper.encode(), key.encode(), sha256)
 
 
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """A key's own limits a minute; None leaves it to the defaults."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+
+
 def create(
-    session: Session, scope: TenantScope, name: str, *, may_manage: bool = False
+    session: Session,
+    scope: TenantScope,
+    name: str,
+    *,
+    may_manage: bool = False,
+    default_model_id: UUID | None = None,
+    limits: KeyLimits = KeyLimits(),
 ) -> tuple[ApiKey, str]:
     """Add a key to `scope`'s tenant: its row, and the plain key, which nothing can show again.
 
-    One that `may_manage` also has the permissions to send files, start fine-tunes and delete models.
+    One that `may_manage` also has the permissions to send files, start fine-tunes and delete models. The model of
+    `default_model_id` answers requests that name none.
 
     Raises TooManyKeys.
     """
@@ -98,6 +113,9 @@ def create(
         prefix=plain[:SHOWN_PREFIX_LENGTH],
         digest=digest(plain),
         may_manage=may_manage,
+        default_model_id=default_model_id,
+        requests_per_minute=limits.requests_per_minute,
+        tokens_per_minute=limits.tokens_per_minute,
         created_by_id=scope.actor.id if scope.actor.kind is ActorKind.USER else None,
     )
     session.add(key)

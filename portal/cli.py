@@ -8,9 +8,13 @@ from uuid import UUID
 import click
 from flask import Flask
 from flask.cli import AppGroup
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from core import api_keys
+from core.catalogue import Task
 from core.db import operator_session, tenant_session
+from core.models.models import Model
 from core.models.tenants import Tenant
 from core.tenancy import StaffRole, system_scope
 from portal import accounts, clock
@@ -60,17 +64,44 @@ def create_tenant(name: str, email: str, password: str | None) -> None:
 @click.argument("tenant_id", type=click.UUID)
 @click.option("--name", required=True, help="What the key is for.")
 @click.option("--manage", is_flag=True, help="It may also upload files, start fine-tunes and delete models.")
-def create_key(tenant_id: UUID, name: str, manage: bool) -> None:
+@click.option("--default-model", help="The chat model that answers where a request names none.")
+@click.option("--requests-per-minute", type=click.IntRange(1), help="The key's own limit.")
+@click.option("--tokens-per-minute", type=click.IntRange(1), help="The key's own limit.")
+def create_key(
+    tenant_id: UUID,
+    name: str,
+    manage: bool,
+    default_model: str | None,
+    requests_per_minute: int | None,
+    tokens_per_minute: int | None,
+) -> None:
     """Make an API key for a tenant. It is printed once and cannot be shown again."""
     with tenant_session(system_scope(tenant_id, "command line")) as session:
         if session.get(Tenant, tenant_id) is None:
             raise click.ClickException(f"There is no tenant {tenant_id}.")
         try:
-            key, plain = api_keys.create(session, session.scope, name, may_manage=manage)
+            key, plain = api_keys.create(
+                session,
+                session.scope,
+                name,
+                may_manage=manage,
+                default_model_id=_chat_model_id(session, default_model),
+                limits=api_keys.KeyLimits(requests_per_minute, tokens_per_minute),
+            )
         except api_keys.TooManyKeys as error:
             raise click.ClickException(str(error)) from None
         session.commit()
     _print({"key_id": str(key.id), "tenant_id": str(tenant_id), "name": key.name, "key": plain})
+
+
+def _chat_model_id(session: Session, name: str | None) -> UUID | None:
+    if name is None:
+        return None
+    found = select(Model.id).where(Model.name == name, Model.task == Task.CHAT, Model.deleted_at.is_(None))
+    model_id = session.scalar(found)
+    if model_id is None:
+        raise click.ClickException(f"The tenant has no chat model {name!r}.")
+    return model_id
 
 
 @staff_group.command("create")

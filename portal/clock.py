@@ -26,7 +26,9 @@ TASKS = (
     Task(5, periodic.reconcile_jobs),
     Task(15, periodic.requeue_datasets),
     Task(15, periodic.requeue_fine_tune_requests),
+    Task(15, periodic.requeue_batches),
     Task(3600, periodic.close_month),
+    Task(600, periodic.delete_kept_answers),
 )
 
 

@@ -2,6 +2,8 @@
 
 from billing.close import close_due
 from core.db import operator_session
+from inference.gateway.batches import asked
+from inference.gateway import kept_answers
 from training import requests
 from training.data.datasets import requeue_lost
 from training.scheduler import reconcile
@@ -28,8 +30,22 @@ def requeue_fine_tune_requests() -> None:
         session.commit()
 
 
+def requeue_batches() -> None:
+    """Go on with the batches whose worker died, or that found the models away."""
+    with operator_session("find every tenant's batches that lost their worker") as session:
+        asked.requeue_lost(session)
+        session.commit()
+
+
 def close_month() -> None:
     """Make the invoices of months that have ended."""
     with operator_session("invoice every tenant") as session:
         close_due(session)
+        session.commit()
+
+
+def delete_kept_answers() -> None:
+    """Forget what requests with an Idempotency-Key were answered more than a day ago."""
+    with operator_session("delete every tenant's expired answers") as session:
+        kept_answers.delete_expired(session)
         session.commit()

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from core import api_keys
+from core.catalogue import Task
 from core.models.api_keys import ApiKey
 from core.models.models import Model
 from core.models.users import User
@@ -24,20 +25,27 @@ _MODEL_TO_COME = "your-model"
 @bp.get("")
 @allow(Permission.KEYS_READ)
 def index() -> ResponseReturnValue:
-    return _page(KeyForm())
+    return _page(_form())
 
 
 @bp.post("")
 @allow(Permission.KEYS_WRITE)
 def create() -> ResponseReturnValue:
     """Make a key and show it: this answer is the only place where it stands in full."""
-    form = KeyForm()
+    form = _form()
     if form.validate_on_submit():
         if _is_taken(form.name.data):
             form.name.errors = ["An active key has this name. Choose another, or revoke that one first."]
         else:
             try:
-                key, plain = api_keys.create(db(), scope(), form.name.data, may_manage=form.may_manage.data)
+                key, plain = api_keys.create(
+                    db(),
+                    scope(),
+                    form.name.data,
+                    may_manage=form.may_manage.data,
+                    default_model_id=_chat_models().get(form.default_model.data),
+                    limits=form.limits,
+                )
             except api_keys.TooManyKeys as error:
                 form.name.errors = [str(error)]
             else:
@@ -64,13 +72,30 @@ def revoke(key_id: UUID) -> ResponseReturnValue:
     return redirect(url_for("keys.index"), code=303)
 
 
+def _form() -> KeyForm:
+    form = KeyForm()
+    form.offer(_chat_models())
+    return form
+
+
+def _chat_models() -> dict[str, UUID]:
+    """The tenant's chat models, by name."""
+    rows = db().execute(
+        select(Model.name, Model.id)
+        .where(Model.task == Task.CHAT, Model.deleted_at.is_(None))
+        .order_by(Model.name)
+    )
+    return dict(rows.all())
+
+
 def _page(form: KeyForm) -> str:
     rows = db().execute(
-        select(ApiKey, User.name)
+        select(ApiKey, User.name, Model.name)
         .outerjoin(User, User.id == ApiKey.created_by_id)
+        .outerjoin(Model, Model.id == ApiKey.default_model_id)
         .order_by(ApiKey.created_at.desc())
     )
-    keys = [(key, creator) for key, creator in rows]
+    keys = [(key, creator, model) for key, creator, model in rows]
     return render_template(
         "keys/index.html",
         form=form,

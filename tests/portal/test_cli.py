@@ -1,11 +1,15 @@
 """The operator's commands: JSON for scripts, and a plain error where something is wrong."""
 
 import json
+from uuid import UUID
 
 import pytest
 
 from core import api_keys
-from core.db import operator_session
+from core.catalogue import DEFAULT_CHAT_MODEL, Task
+from core.db import operator_session, tenant_session
+from core.models.models import Model
+from core.tenancy import system_scope
 from tests.people import PASSWORD
 
 
@@ -30,6 +34,20 @@ def test_a_tenant_and_its_key_from_the_command_line(run, client):
     assert str(verified.scope.tenant_id) == tenant["tenant_id"]
 
 
+def test_a_keys_default_model_is_one_of_the_tenants_chat_models(run):
+    tenant = json.loads(run("tenant", "create", "Acme", "--email", "ada@example.com").output)
+    scope = system_scope(UUID(tenant["tenant_id"]), "test")
+    with tenant_session(scope) as session:
+        model = Model(tenant_id=scope.tenant_id, name="faq", task=Task.CHAT, base_model=DEFAULT_CHAT_MODEL)
+        session.add(model)
+        session.commit()
+    command = ("key", "create", tenant["tenant_id"], "--name", "Shop", "--default-model")
+    key = json.loads(run(*command, "faq").output)
+    with operator_session("test") as session:
+        assert api_keys.verify(session, key["key"]).default_model_id == model.id
+    assert "The tenant has no chat model 'other'" in run(*command, "other").output
+
+
 def test_a_password_may_come_by_the_environment(run, client):
     result = run(
         "staff", "create", "Joan", "--email", "joan@operator.example", env={"ADAPTARY_PASSWORD": PASSWORD}
@@ -46,6 +64,18 @@ def test_a_password_may_come_by_the_environment(run, client):
         (("tenant", "create", "Acme", "--email", "a@example.com", "--password", "short"), "Use 10 to 200"),
         (("key", "create", "00000000-0000-0000-0000-000000000000", "--name", "x"), "There is no tenant"),
         (("key", "create", "nonsense", "--name", "x"), "not a valid UUID"),
+        (
+            (
+                "key",
+                "create",
+                "00000000-0000-0000-0000-000000000000",
+                "--name",
+                "x",
+                "--tokens-per-minute",
+                "0",
+            ),
+            "x>=1",
+        ),
         (("staff", "create", "Joan", "--email", "joan@example.com", "--role", "queen"), "queen"),
     ],
 )

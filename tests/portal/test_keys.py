@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import select
 
 from core import api_keys
+from core.catalogue import Task
 from core.db import operator_session, tenant_session
 from core.models.api_keys import ApiKey
+from core.models.models import Model
 from core.tenancy import Role
 
 
@@ -86,3 +88,25 @@ def test_a_key_needs_a_name(admin):
 
 def test_finance_has_no_keys(member):
     assert member(Role.FINANCE).client.get("/keys").status_code == 403
+
+
+def test_a_key_has_its_default_model_and_its_own_limits(admin, other_admin):
+    with tenant_session(admin.scope) as session:
+        chat = Model(name="faq", task=Task.CHAT, base_model="smollm2-135m-instruct")
+        other = Model(name="support", base_model="all-minilm-l6-v2")
+        for model in (chat, other):
+            model.tenant_id = admin.scope.tenant_id
+            session.add(model)
+        session.commit()
+    fields = {"default_model": "faq", "requests_per_minute": "20", "tokens_per_minute": "3000"}
+    answer = admin.client.post("/keys", data={"name": "Shop", **fields})
+    assert answer.status_code == 201
+    with tenant_session(admin.scope) as session:
+        key = session.scalars(select(ApiKey)).one()
+    assert (key.default_model_id, key.requests_per_minute, key.tokens_per_minute) == (chat.id, 20, 3000)
+    assert "20 requests, 3,000 tokens" in admin.client.get("/keys").get_data(as_text=True)
+    for wrong in ({"default_model": "support"}, {"tokens_per_minute": "0"}, {"requests_per_minute": "x"}):
+        assert admin.client.post("/keys", data={"name": "Wrong", **wrong}).status_code == 422
+    assert (
+        other_admin.client.post("/keys", data={"name": "Theirs", "default_model": "faq"}).status_code == 422
+    )
