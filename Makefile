@@ -23,6 +23,10 @@ setup: $(VENV)/.installed ## Install Adaptary into .venv
 serve: setup ## Run everything until Ctrl-C; DATABASE_URL and REDIS_URL point it at real servers
 	@exec $(BIN)/python -m stack serve
 
+.PHONY: serve-ray
+serve-ray: $(VENV)/.installed-ray ## The same with the pool's engines on a Ray cluster, POOL_CLUSTER_ADDRESS or its own
+	@exec $(BIN)/python -m stack serve --ray
+
 .PHONY: demo
 demo: setup ## Show the whole job, from sign-up to invoice, then serve; ONCE=1 stops after it
 	@exec $(BIN)/python -m stack demo $(if $(ONCE),--once)
@@ -73,6 +77,10 @@ $(VENV)/.installed: requirements.txt requirements-models.txt constraints.txt cor
 	$(BIN)/python -m training.convert
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+$(VENV)/.installed-ray: $(VENV)/.installed requirements-ray.txt
+	$(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt -r requirements-ray.txt
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt requirements-ray.txt
 	$(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt -r requirements-dev.txt
 	@touch $@

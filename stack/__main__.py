@@ -29,14 +29,15 @@ def main(arguments: list[str]) -> int:
     """Run the stack as `arguments` say, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("serve", help="run until Ctrl-C")
+    serve = commands.add_parser("serve", help="run until Ctrl-C")
+    serve.add_argument("--ray", action="store_true", help="with the pool's engines on a Ray cluster")
     demo = commands.add_parser("demo", help="run, show what Adaptary does, and go on until Ctrl-C")
     demo.add_argument("--once", action="store_true", help="stop after the demo")
     options = parser.parse_args(arguments)
     _take_signals()
     try:
         with StateFolder(Path(os.environ.get("STATE_DIR") or ".adaptary")) as folder:
-            return _run(folder, demo=options.command == "demo", once=getattr(options, "once", False))
+            return _run(folder, options)
     except StackError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -44,21 +45,21 @@ def main(arguments: list[str]) -> int:
         return 0
 
 
-def _run(folder: StateFolder, *, demo: bool, once: bool) -> int:
+def _run(folder: StateFolder, options: argparse.Namespace) -> int:
     environment = StackEnvironment.prepare(os.environ, folder)
     supervisor = Supervisor(folder.logs, keep_open=[folder.lock])
     with _stopping(supervisor):
-        _start(supervisor, environment, folder)
-        if demo:
-            status = _run_demo(supervisor, environment, once)
-            if once or status != 0:
+        _start(supervisor, environment, folder, ray=options.command == "serve" and options.ray)
+        if options.command == "demo":
+            status = _run_demo(supervisor, environment, options.once)
+            if options.once or status != 0:
                 return status
         print(f"\nLogs are in {_short(folder.logs)}. Ctrl-C stops everything.", flush=True)
         supervisor.watch(until=lambda: False)
     return 0
 
 
-def _start(supervisor: Supervisor, environment: StackEnvironment, folder: StateFolder) -> None:
+def _start(supervisor: Supervisor, environment: StackEnvironment, folder: StateFolder, *, ray: bool) -> None:
     """Start everything in order, telling how long each took."""
     print("Adaptary is starting", flush=True)
     for process in processes.servers(environment, folder):
@@ -67,7 +68,7 @@ def _start(supervisor: Supervisor, environment: StackEnvironment, folder: StateF
     migrations = processes.migrations(environment)
     with _told(migrations.name):
         supervisor.run(migrations)
-    for process in processes.apps(environment):
+    for process in processes.apps(environment, ray=ray):
         with _told(process.name):
             supervisor.start(process)
     print(f"\nPortal  {environment['PORTAL_URL']}\nAPI     {environment['API_URL']}/v1", flush=True)
