@@ -41,12 +41,12 @@ def migrations(environment: StackEnvironment) -> Process:
     )
 
 
-def apps(environment: StackEnvironment) -> Iterator[Process]:
-    """The pool, api, web, the workers and the clock."""
+def apps(environment: StackEnvironment, *, ray: bool = False) -> Iterator[Process]:
+    """The pool (with `ray` over a cluster), api, web, the workers and the clock."""
     python, app_environ = sys.executable, environment.for_apps()
     yield Process(
         name="pool",
-        command=[python, "-m", "inference.pool"],
+        command=[python, "-m", "inference.pool.cluster" if ray else "inference.pool"],
         environ=environment.for_pool(),
         is_ready=_answers(f"http://{HOST}:{environment.pool_port}/readyz"),
         start_seconds=180,
