@@ -15,6 +15,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from core import api_keys
+from core.catalogue import DEFAULT_BASE_MODEL, DEFAULT_CHAT_MODEL, default_base_model
 from core.clock import now
 from core.config import get_settings
 from core.db import operator_session, tenant_session
@@ -26,7 +27,9 @@ from core.storage import blob_store, tenant_key
 from core.tenancy import TenantScope, system_scope
 from inference.gateway.pool_client import pool_client
 from portal.accounts import sign_up
-from tests.inference.adapter_files import BASE, Reference
+from tests.inference.adapter_files import Reference
+from tests.inference.api_process import ApiProcess
+from tests.inference.chat_files import ChatReference
 from tests.inference.pool_process import PoolProcess
 
 PASSWORD = "correct horse battery"
@@ -83,6 +86,24 @@ def api(shared_pool: PoolProcess) -> Flask:
 
 
 @pytest.fixture(scope="session")
+def whole_pool(services: object) -> Iterator[PoolProcess]:
+    """A pool that chats too; it takes a while to start."""
+    process = PoolProcess(
+        key=get_settings().pool_ticket_key, POOL_BASE_MODELS=f"{DEFAULT_BASE_MODEL},{DEFAULT_CHAT_MODEL}"
+    )
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def api_server(whole_pool: PoolProcess) -> Iterator[ApiProcess]:
+    """The API in two processes that any client can talk to, in front of a pool that chats too."""
+    process = ApiProcess(POOL_URL=whole_pool.url)
+    yield process
+    process.kill()
+
+
+@pytest.fixture(scope="session")
 def support() -> Reference:
     """A model of support messages."""
     return Reference(["delivery", "other", "refund"], seed=11)
@@ -112,7 +133,9 @@ def new_caller(api: Flask) -> Caller:
     return Caller(scope, email, key.id, plain, api.test_client())
 
 
-def publish(scope: TenantScope, name: str, reference: Reference, file: bytes | None = None) -> Adapter:
+def publish(
+    scope: TenantScope, name: str, reference: Reference | ChatReference, file: bytes | None = None
+) -> Adapter:
     """Give the tenant a trained model `name`, as a finished job would leave it."""
     file = reference.file() if file is None else file
     tenant_id = scope.tenant_id
@@ -135,14 +158,15 @@ def publish(scope: TenantScope, name: str, reference: Reference, file: bytes | N
                 size_bytes=100,
             )
         )
+        base = default_base_model(reference.task)
         model = session.scalar(select(Model).where(Model.name == name)) or owned(
-            Model(name=name, base_model=BASE.id)
+            Model(name=name, task=reference.task, base_model=base.id)
         )
         job = owned(
             FineTuneJob(
                 model_id=model.id,
                 dataset_version_id=version.id,
-                base_model=BASE.id,
+                base_model=base.id,
                 settings={},
                 seed=0,
                 status=JobStatus.SUCCEEDED,
@@ -160,11 +184,11 @@ def publish(scope: TenantScope, name: str, reference: Reference, file: bytes | N
                 digest=sha256(file).hexdigest(),
                 blob=blob.name,
                 size_bytes=len(file),
-                base_model=BASE.id,
-                base_digest=BASE.sha256,
+                base_model=base.id,
+                base_digest=base.sha256,
                 method=Method(reference.method),
                 rank=reference.rank,
-                labels=reference.labels,
+                labels=list(reference.labels),
                 evaluation={},
                 lineage={},
                 promotable=True,

@@ -1,9 +1,5 @@
 """Whatever moment the API dies at, what it acknowledged is in the ledger, once."""
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 
@@ -11,39 +7,13 @@ import httpx
 import pytest
 
 from core.waiting import wait_until
-from stack.ports import free_port
 from tests.inference.adapter_files import Reference
+from tests.inference.api_process import THREADS, ApiProcess
 from tests.inference.conftest import Caller, publish
-from tests.inference.pool_process import ROOT, PoolProcess, wait_until_ready
+from tests.inference.pool_process import PoolProcess
 
-THREADS = 8
 ACKNOWLEDGED_BEFORE_EACH_KILL = 60
 KILLS = 2
-
-
-class ApiProcess:
-    """gunicorn as in production, with its workers in one process group."""
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.start()
-
-    def start(self) -> None:
-        command = ["-m", "gunicorn", "wsgi:api", "-b", f"127.0.0.1:{self.port}"]
-        options = ["-w", "2", "-k", "gthread", "--threads", str(THREADS), "--log-level", "error"]
-        self.process = subprocess.Popen(
-            [sys.executable, *command, *options],
-            cwd=ROOT,
-            env={**os.environ, "LOG_LEVEL": "WARNING"},
-            start_new_session=True,
-        )
-        wait_until_ready(f"{self.url}/healthz", self.process)
-
-    def kill(self) -> None:
-        """Kill -9 of master and workers at once."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
 
 
 @pytest.fixture
