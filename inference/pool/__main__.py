@@ -9,8 +9,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import structlog
 import uvicorn
 
-from core.catalogue import BaseModelUnavailable, UnknownBaseModel
+from core.catalogue import Architecture, BaseModelUnavailable, UnknownBaseModel, get_base_model
 from inference.pool.base import load_base
+from inference.pool.chat.service import ChatService
 from inference.pool.encoder_weights import UnsupportedModel
 from inference.pool.log import configure_logging
 from inference.pool.server import create_app
@@ -32,10 +33,16 @@ def main() -> None:
 def serve(settings: PoolSettings, make_dispatcher: MakeDispatcher = on_this_machine) -> None:
     """Serve with engines from `make_dispatcher`. Raises what loading the base models does."""
     configure_logging(settings.log_level, process="pool")
-    bases = {base.id: base for base in map(load_base, settings.base_models)}
-    structlog.get_logger().info("pool_started", port=settings.port, base_models=sorted(bases))
+    models = {id_: get_base_model(id_) for id_ in settings.base_models}
+    encoders = [id_ for id_, model in models.items() if model.architecture is Architecture.ENCODER]
+    decoders = [id_ for id_, model in models.items() if model.architecture is Architecture.DECODER]
+    if not encoders or len(decoders) > 1:
+        raise PoolConfigError("POOL_BASE_MODELS must name at least one encoder, and at most one chat model.")
+    bases = {base.id: base for base in map(load_base, encoders)}
+    chat = ChatService(decoders[0], settings) if decoders else None
+    structlog.get_logger().info("pool_started", port=settings.port, base_models=sorted(models))
     uvicorn.run(
-        create_app(settings, bases, make_dispatcher),
+        create_app(settings, bases, make_dispatcher, chat),
         host=settings.host,
         port=settings.port,
         access_log=False,

@@ -16,6 +16,12 @@ class PoolMetrics:
         )
         self.rows = Counter("pool_rows", "Texts read, by tier", ["tier"], registry=self.registry)
         self.tokens = Counter("pool_tokens", "Tokens read, by tier", ["tier"], registry=self.registry)
+        self.chat_tokens = Counter(
+            "pool_chat_tokens",
+            "Tokens of chats that were read and written, by tier",
+            ["tier", "direction"],
+            registry=self.registry,
+        )
         self.request_seconds = Histogram(
             "pool_request_seconds",
             "Time in the pool of requests that were answered, by tier",

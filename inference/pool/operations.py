@@ -1,9 +1,12 @@
 """Routes for those who run the pool: is it up, what does it hold, how much does it do."""
 
+from collections import Counter
+
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from inference.pool.chat.service import NO_CHAT
 from inference.pool.service import Pool
 from inference.tickets import Use
 
@@ -18,9 +21,10 @@ class OperationRoutes:
         return JSONResponse({"status": "ok"})
 
     async def ready(self, _request: Request) -> Response:
-        if not self._pool.dispatcher.engine_pids():
+        chat = self._pool.chat
+        if not self._pool.dispatcher.engine_pids() or (chat and not chat.process.is_running):
             return JSONResponse({"status": "not ready"}, 503)
-        return JSONResponse({"status": "ready", "base_models": sorted(self._pool.bases)})
+        return JSONResponse({"status": "ready", "base_models": self._pool.base_ids})
 
     async def metrics(self, _request: Request) -> Response:
         metrics, cache = self._pool.metrics, self._pool.cache
@@ -43,15 +47,17 @@ class OperationRoutes:
             }
             for tenant, adapter in pool.cache.resident()
         ]
+        chat = await pool.chat.state() if pool.chat else NO_CHAT
         return JSONResponse(
             {
-                "base_models": sorted(pool.bases),
-                "adapters": adapters,
-                "adapter_bytes": pool.cache.size_bytes,
+                "base_models": pool.base_ids,
+                "adapters": adapters + chat["adapters"],
+                "adapter_bytes": pool.cache.size_bytes + chat["adapter_bytes"],
                 "adapter_budget_bytes": pool.cache.budget_bytes,
                 "engines": pool.dispatcher.engine_pids(),
-                "queued_tokens": pool.dispatcher.queued_tokens,
+                "queued_tokens": pool.dispatcher.queued_tokens + chat["queued_tokens"],
                 "running_tokens": pool.dispatcher.running_tokens,
-                "queues": pool.dispatcher.queued_tenants(),
+                "queues": dict(Counter(pool.dispatcher.queued_tenants()) + Counter(chat["queues"])),
+                "chat": {name: chat[name] for name in ("rows", "kv_tokens")},
             }
         )

@@ -10,6 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from inference.pool.base import LoadedBase
+from inference.pool.chat.routes import ChatRoutes
+from inference.pool.chat.service import ChatService
 from inference.pool.errors import PoolError
 from inference.pool.operations import OperationRoutes
 from inference.pool.service import MakeDispatcher, Pool, on_this_machine
@@ -22,9 +24,10 @@ def create_app(
     settings: PoolSettings,
     bases: Mapping[str, LoadedBase],
     make_dispatcher: MakeDispatcher = on_this_machine,
+    chat: ChatService | None = None,
 ) -> Starlette:
     """The pool's ASGI app. Its routes ask for a ticket themselves, but for health and metrics."""
-    pool = Pool(settings, bases, make_dispatcher)
+    pool = Pool(settings, bases, make_dispatcher, chat)
     texts, uploads, operations = TextRoutes(pool), UploadRoutes(pool), OperationRoutes(pool)
 
     @contextlib.asynccontextmanager
@@ -37,6 +40,7 @@ def create_app(
             Route("/v1/classify", texts.classify, methods=["POST"]),
             Route("/v1/tag", texts.tag, methods=["POST"]),
             Route("/v1/embed", texts.embed, methods=["POST"]),
+            Route("/v1/chat", ChatRoutes(pool).chat, methods=["POST"]),
             Route("/v1/adapters/{digest}", uploads.add_adapter, methods=["PUT"]),
             Route("/v1/state", operations.state),
             Route("/healthz", operations.health),

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from inference.pool.adapter_cache import AdapterCache, Resident
 from inference.pool.arena import Arena
 from inference.pool.base import LoadedBase
+from inference.pool.chat.service import ChatService
 from inference.pool.dispatcher import Dispatcher
 from inference.pool.engine_client import EngineClient, EngineSettings
 from inference.pool.errors import PoolError
@@ -50,9 +51,11 @@ class Pool:
         settings: PoolSettings,
         bases: Mapping[str, LoadedBase],
         make_dispatcher: MakeDispatcher = on_this_machine,
+        chat: ChatService | None = None,
     ) -> None:
         self.settings = settings
         self.bases = bases
+        self.chat = chat
         self.cache = AdapterCache(settings.adapter_bytes)
         self.arena = Arena(_ADDRESSES_PER_BYTE * settings.adapter_bytes)
         self.metrics = PoolMetrics()
@@ -64,10 +67,16 @@ class Pool:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Requests are answered inside this context."""
-        async with self.dispatcher.running():
+        chat = self.chat.process.running() if self.chat else contextlib.nullcontext()
+        async with chat, self.dispatcher.running():
             yield
         for thread in (self.reader, self.loader):
             thread.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def base_ids(self) -> list[str]:
+        """The ids of all base models that the pool serves, sorted."""
+        return sorted([*self.bases, *([self.chat.prompts.base_id] if self.chat else [])])
 
     def ticket(self, request: Request, use: Use) -> Ticket:
         """The ticket that came with the request. Raises PoolError unless it is good for `use`."""

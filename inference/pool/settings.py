@@ -5,9 +5,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from core.catalogue import DEFAULT_BASE_MODEL
+from core.catalogue import DEFAULT_BASE_MODEL, DEFAULT_CHAT_MODEL
 
 MINIMUM_KEY_LENGTH = 32
+_BASE_MODELS = f"{DEFAULT_BASE_MODEL},{DEFAULT_CHAT_MODEL}"
 
 
 class PoolConfigError(Exception):
@@ -22,6 +23,9 @@ class PoolSettings:
     `batch_tokens` bounds a batch: larger ones gain little throughput and keep the next request waiting
     longer. The queues are bounded in tokens, a tenant's own and all together; `adapter_bytes` bounds the
     adapters in memory. Each of `engines` is a process that runs one batch at a time on `threads` cores.
+
+    A chat model has a process of its own: `chat_rows` and `chat_kv_tokens` bound the answers that it writes at once and
+    their keys' and values' memory, `chat_chunk_tokens` how much of a prompt it reads between two tokens of the others.
     """
 
     ticket_key: str = field(repr=False)
@@ -34,6 +38,9 @@ class PoolSettings:
     queue_tokens: int
     engines: int
     threads: int
+    chat_rows: int
+    chat_kv_tokens: int
+    chat_chunk_tokens: int
     log_level: str
 
     @classmethod
@@ -58,13 +65,16 @@ class PoolSettings:
             ticket_key=key,
             host=environ.get("POOL_HOST") or "127.0.0.1",
             port=positive("POOL_PORT", 8002),
-            base_models=tuple((environ.get("POOL_BASE_MODELS") or DEFAULT_BASE_MODEL).split(",")),
+            base_models=tuple((environ.get("POOL_BASE_MODELS") or _BASE_MODELS).split(",")),
             adapter_bytes=positive("POOL_ADAPTER_BYTES", 1 << 30),
             batch_tokens=positive("POOL_BATCH_TOKENS", 512),
             tenant_queue_tokens=positive("POOL_TENANT_QUEUE_TOKENS", 1 << 16),
             queue_tokens=positive("POOL_QUEUE_TOKENS", 1 << 18),
             engines=positive("POOL_ENGINES", len(os.sched_getaffinity(0))),
             threads=positive("POOL_THREADS", 1),
+            chat_rows=positive("POOL_CHAT_ROWS", 16),
+            chat_kv_tokens=positive("POOL_CHAT_KV_TOKENS", 16384),
+            chat_chunk_tokens=positive("POOL_CHAT_CHUNK_TOKENS", 64),
             log_level=(environ.get("LOG_LEVEL") or "INFO").upper(),
         )
         if problems:

@@ -8,6 +8,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from core.catalogue import Task
 from inference.pool import bodies
 from inference.pool.adapter_blocks import place
 from inference.pool.adapter_cache import Resident
@@ -16,7 +17,7 @@ from inference.pool.adapters import lay_out
 from inference.pool.arena import ArenaFull
 from inference.pool.errors import PoolError
 from inference.pool.service import Pool
-from inference.tickets import Use
+from inference.tickets import Ticket, Use
 
 log = structlog.get_logger(__name__)
 
@@ -35,10 +36,8 @@ class UploadRoutes:
             raise PoolError(403, "wrong_adapter", "The ticket is for another adapter.")
         data = await bodies.read(request, self._pool.settings.adapter_bytes)
         started = time.perf_counter()
-        loop = asyncio.get_running_loop()
         try:
-            adapter = await loop.run_in_executor(self._pool.loader, self._place, data, digest)
-            self._pool.cache.add(ticket.tenant, adapter)
+            task, size = await self._keep(ticket, data)
         except InvalidAdapter as error:
             log.warning("adapter_refused", tenant_id=ticket.tenant, adapter=digest, reason=str(error))
             raise PoolError(422, "invalid_adapter", str(error)) from None
@@ -48,11 +47,21 @@ class UploadRoutes:
             "adapter_loaded",
             tenant_id=ticket.tenant,
             adapter=digest,
-            task=adapter.task,
-            bytes=adapter.size_bytes,
+            task=task,
+            bytes=size,
             ms=round((time.perf_counter() - started) * 1000, 1),
         )
         return Response(status_code=204)
+
+    async def _keep(self, ticket: Ticket, data: bytes) -> tuple[Task, int]:
+        """Put the file where the engine of its base reads it; its task, and the bytes that it takes there."""
+        chat = self._pool.chat
+        if chat is not None and ticket.base == chat.prompts.base_id:
+            return Task.CHAT, await chat.add_adapter(ticket, data)
+        loop = asyncio.get_running_loop()
+        adapter = await loop.run_in_executor(self._pool.loader, self._place, data, ticket.adapter)
+        self._pool.cache.add(ticket.tenant, adapter)
+        return adapter.task, adapter.size_bytes
 
     def _place(self, data: bytes, digest: str) -> Resident:
         if sha256(data).hexdigest() != digest:

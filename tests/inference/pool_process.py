@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import httpx
 
+from core.catalogue import DEFAULT_BASE_MODEL
 from core.waiting import wait_until
 from inference.tickets import Ticket, Use, sign
 from stack.ports import free_port
@@ -56,6 +57,7 @@ class PoolProcess:
             "PATH": os.environ["PATH"],
             "POOL_TICKET_KEY": key,
             "POOL_PORT": str(self.port),
+            "POOL_BASE_MODELS": DEFAULT_BASE_MODEL,
             "POOL_ENGINES": "1",
             "LOG_LEVEL": "WARNING",
             **variables,

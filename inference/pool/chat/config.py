@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inference.pool.encoder import UnsupportedModel
+from inference.pool.encoder_weights import UnsupportedModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,36 +17,11 @@ from torch.nn import functional as F
 
 from core.catalogue import WEIGHTS_FILE
 from inference.pool.chat.config import LlamaConfig
-from inference.pool.chat.kv import RowCache
 from inference.pool.chat.linear import SMALLEST_BATCH, Linear
-from inference.pool.chat.lora import AdapterStack, Join, LayerChanges, join_shapes
-from inference.pool.chat.rope import interleaved, rotate, rotations
-from inference.pool.encoder import UnsupportedModel
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Tokens of one row that are next to be read: their ids, and the place of the first in the row.
-
-    `adapter` (by layer) changes them here; it is empty for the base alone, and where a stack holds it.
-    """
-
-    ids: Sequence[int]
-    position: int
-    cache: RowCache
-    adapter: Sequence[LayerChanges] = ()
-
-    @property
-    def end(self) -> int:
-        return self.position + len(self.ids)
-
-
-@dataclass(frozen=True, slots=True)
-class Stacked:
-    """A stack, and the first of the tokens that meet its slots: one token a slot, in order."""
-
-    stack: AdapterStack
-    first: int
+from inference.pool.chat.lora import Join, join_shapes
+from inference.pool.chat.passes import Pass, Stacked, Stretch, at_least
+from inference.pool.chat.rope import interleaved, rotations
+from inference.pool.encoder_weights import UnsupportedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +70,21 @@ class Decoder:
 
         `sampled`: which tokens of the pass (counted over all stretches) are followed by one to be chosen.
         """
-        batch = _Pass.over(self, stretches, stacks)
+        batch = Pass(self.config, self.joins, stretches, stacks)
+        turns = self._rotations[batch.positions]
         hidden = F.embedding(batch.ids, self._embeddings)
         for index, layer in enumerate(self._layers):
-            hidden = self._forward_layer(index, layer, hidden, batch)
+            hidden = self._forward_layer(index, layer, hidden, batch, turns)
         if not sampled:
             return hidden.new_empty(0, self.config.vocabulary)
-        chosen = hidden[_at_least(list(sampled), SMALLEST_BATCH)]
+        chosen = hidden[at_least(list(sampled), SMALLEST_BATCH)]
         return self._head(self._normalise(chosen, self._norm))[: len(sampled)]
 
-    def _forward_layer(self, index: int, layer: _Layer, hidden: Tensor, batch: "_Pass") -> Tensor:
+    def _forward_layer(self, index: int, layer: _Layer, hidden: Tensor, batch: Pass, turns: Tensor) -> Tensor:
         x = self._normalise(hidden, layer.input_norm)
         qkv = layer.query_key_value(x)
         batch.change(index, Join.QUERY_KEY_VALUE, x, qkv)
-        context = batch.attend(index, qkv)
+        context = batch.attend(index, qkv, turns)
         attended = layer.attention_output.plus(context, hidden)
         batch.change(index, Join.ATTENTION_OUTPUT, context, attended)
         x = self._normalise(attended, layer.inner_norm)
@@ -120,17 +96,11 @@ class Decoder:
         batch.change(index, Join.DOWN, inner, out)
         return out
 
-    def rotations_at(self, positions: Tensor) -> Tensor:
-        """What the heads of tokens at `positions` are rotated by."""
-        return self._rotations[positions]
-
     def _normalise(self, x: Tensor, weight: Tensor) -> Tensor:
         return F.rms_norm(x, weight.shape, weight, self.config.rms_eps)
 
     def _read_layer(self, tensors: Mapping[str, Tensor], prefix: str) -> _Layer:
-        query, key, value = (
-            tensors[f"{prefix}.self_attn.{name}_proj.weight"] for name in ("query"[0], "key"[0], "value"[0])
-        )
+        query, key, value = (tensors[f"{prefix}.self_attn.{name}_proj.weight"] for name in "qkv")
         size = self.config.head_size
         return _Layer(
             input_norm=tensors[f"{prefix}.input_layernorm.weight"],
@@ -138,7 +108,9 @@ class Decoder:
             attention_output=Linear(tensors[f"{prefix}.self_attn.o_proj.weight"]),
             inner_norm=tensors[f"{prefix}.post_attention_layernorm.weight"],
             gate_up=Linear(
-                torch.cat([tensors[f"{prefix}.mlp.gate_proj.weight"], tensors[f"{prefix}.mlp.up_proj.weight"]])
+                torch.cat(
+                    [tensors[f"{prefix}.mlp.gate_proj.weight"], tensors[f"{prefix}.mlp.up_proj.weight"]]
+                )
             ),
             down=Linear(tensors[f"{prefix}.mlp.down_proj.weight"]),
         )
