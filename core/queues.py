@@ -21,6 +21,7 @@ class Queue(StrEnum):
 
     FINE_TUNE = "fine-tune"
     DATASETS = "datasets"
+    BATCHES = "batches"
 
 
 @cache

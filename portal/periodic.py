@@ -2,8 +2,8 @@
 
 from billing.close import close_due
 from core.db import operator_session
-from inference.gateway.batches import asked
 from inference.gateway import kept_answers
+from inference.gateway.batches import asked
 from training import requests
 from training.data.datasets import requeue_lost
 from training.scheduler import reconcile

@@ -64,7 +64,11 @@ def apps(environment: StackEnvironment, *, ray: bool = False) -> Iterator[Proces
             environ=app_environ,
             is_ready=_answers(f"http://{HOST}:{port}/healthz"),
         )
-    for name, queue in (("worker", Queue.FINE_TUNE), ("data-worker", Queue.DATASETS)):
+    for name, queue in (
+        ("worker", Queue.FINE_TUNE),
+        ("data-worker", Queue.DATASETS),
+        ("batch-worker", Queue.BATCHES),
+    ):
         yield Process(
             name=name,
             command=[python, "-m", "training.worker", queue],

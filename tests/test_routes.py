@@ -40,6 +40,7 @@ OF_A_TENANT = {
     "invoice_id",
     "file_id",
     "fine_tuning_job_id",
+    "batch_id",
     "model",
 }
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

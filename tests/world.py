@@ -11,6 +11,7 @@ from core import api_keys
 from core.catalogue import DEFAULT_BASE_MODEL, Task, get_base_model
 from core.clock import now
 from core.db import operator_session
+from core.models.batches import Batch, BatchStatus
 from core.models.billing import Invoice, InvoiceStatus
 from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
 from core.models.files import ApiFile, FilePurpose
@@ -134,6 +135,18 @@ def build_world(scope: TenantScope) -> World:
             status=RequestStatus.FAILED,
             error="Only 1 row to learn from.",
         )
+        batch = owned(
+            Batch,
+            input_file_id=file.id,
+            endpoint="/v1/classify",
+            completion_window="24h",
+            status=BatchStatus.FAILED,
+            error="The file has no lines.",
+            error_line=1,
+            expires_at=now(),
+            finished_at=now(),
+            api_key_id=key.id,
+        )
         period = Month.containing(now())
         invoice = owned(
             Invoice,
@@ -161,6 +174,7 @@ def build_world(scope: TenantScope) -> World:
         "tenant_id": tenant_id,
         "file_id": public_id(Prefix.FILE, file.id),
         "fine_tuning_job_id": public_id(Prefix.JOB, request.id),
+        "batch_id": public_id(Prefix.BATCH, batch.id),
         "model": model.name,
     }
     return World(scope, ids, plain, model.name)

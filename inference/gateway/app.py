@@ -11,7 +11,18 @@ from core.config import get_settings
 from core.log import configure_logging
 from inference.gateway import auth, errors, limits, request_id
 from inference.gateway.access import require_stated_access
-from inference.gateway.routes import chat, classify, embeddings, files, health, huggingface, models, tag
+from inference.gateway.routes import (
+    batches,
+    chat,
+    classify,
+    embeddings,
+    files,
+    health,
+    huggingface,
+    models,
+    openapi,
+    tag,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +44,7 @@ def create_api(more: Sequence[Blueprint] = ()) -> Flask:
     app.before_request(_start_clock)
     for part in (request_id, errors, auth, limits):
         part.init_app(app)
-    for routes in (classify, tag, embeddings, chat, huggingface, models, files, health):
+    for routes in (classify, tag, embeddings, chat, huggingface, models, files, batches, openapi, health):
         app.register_blueprint(routes.bp)
     for blueprint in more:
         app.register_blueprint(blueprint)

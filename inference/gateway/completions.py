@@ -37,8 +37,7 @@ _NO_KEY_FOR_STREAMS = (
 
 def complete(model: str, body: ChatRequest) -> Response:
     """Have `model` answer `body`, as a stream where it asks for one."""
-    messages = [Message(_SYSTEM.get(one.role, one.role), one.text) for one in body.messages]
-    sampling = _sampling(body)
+    messages, sampling = chat_messages(body), chat_sampling(body)
     if body.stream:
         refuse_key(_NO_KEY_FOR_STREAMS)
         return _stream(model, messages, sampling, body)
@@ -48,7 +47,7 @@ def complete(model: str, body: ChatRequest) -> Response:
 @idempotent
 def _whole(model: str, messages: list[Message], sampling: Sampling) -> Response:
     limits.reserve_chat([message.content for message in messages], sampling.max_tokens)
-    made = Answer[ChatAnswer](lambda chat: json_response(_response(chat)))
+    made = Answer[ChatAnswer](lambda chat: json_response(chat_response(chat)))
     chat = complete_chat(asker(), model, messages, sampling, finish=made.finish)
     limits.settle(chat.prompt_tokens + chat.completion_tokens)
     return made.response
@@ -117,7 +116,8 @@ def _unset(delta: Delta) -> set[str]:
     return {name for name in ("role", "content") if getattr(delta, name) is None}
 
 
-def _response(chat: ChatAnswer) -> ChatResponse:
+def chat_response(chat: ChatAnswer) -> ChatResponse:
+    """A whole answer's body."""
     return ChatResponse(
         id=_id(chat.request_id),
         created=int(time.time()),
@@ -131,7 +131,13 @@ def _id(request_id: str) -> str:
     return f"chatcmpl-{request_id.removeprefix('req_')}"
 
 
-def _sampling(body: SamplingFields) -> Sampling:
+def chat_messages(body: ChatRequest) -> list[Message]:
+    """The messages that `body` asks about."""
+    return [Message(_SYSTEM.get(one.role, one.role), one.text) for one in body.messages]
+
+
+def chat_sampling(body: SamplingFields) -> Sampling:
+    """How `body` wants its answer to be chosen."""
     return Sampling(
         max_tokens=body.max_completion_tokens or body.max_tokens,
         temperature=body.temperature,

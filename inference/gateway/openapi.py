@@ -29,6 +29,7 @@ _WITH_BODY = (400, 413)
 
 Mode = Literal["validation", "serialization"]
 Schema = type[BaseModel]
+Refs = Mapping[tuple[Any, Mode], dict[str, Any]]
 
 
 def document(app: Flask) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def _of(app: Flask, rule: Rule) -> Description | None:
     return description
 
 
-def _schemas(descriptions: list[Description]) -> tuple[Mapping[tuple[Schema, Mode], Any], dict[str, Any]]:
+def _schemas(descriptions: list[Description]) -> tuple[Refs, dict[str, Any]]:
     """A reference to each schema that is used, and the schemas themselves by name."""
     used: dict[tuple[Schema, Mode], None] = {(ErrorAnswer, "serialization"): None}
     for it in descriptions:
@@ -73,9 +74,7 @@ def _schemas(descriptions: list[Description]) -> tuple[Mapping[tuple[Schema, Mod
     return refs, definitions["$defs"]
 
 
-def _operation(
-    app: Flask, rule: Rule, it: Description, refs: Mapping[tuple[Schema, Mode], Any]
-) -> dict[str, Any]:
+def _operation(app: Flask, rule: Rule, it: Description, refs: Refs) -> dict[str, Any]:
     view = app.view_functions[rule.endpoint]
     access: Access = vars(view)["access"]
     summary, _, detail = (inspect.getdoc(view) or "").partition("\n\n")
@@ -111,9 +110,7 @@ def _query_parameters(it: Description) -> Iterator[dict[str, Any]]:
         yield {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": value}
 
 
-def _responses(
-    rule: Rule, it: Description, access: Access, refs: Mapping[tuple[Schema, Mode], Any]
-) -> dict[int, dict[str, Any]]:
+def _responses(rule: Rule, it: Description, access: Access, refs: Refs) -> dict[int, dict[str, Any]]:
     content: dict[str, Any] = {media: {"schema": {"type": "string"}} for media in it.media}
     if it.answer is not None:
         content[JSON] = {"schema": refs[it.answer, "serialization"]}

@@ -3,10 +3,9 @@
 from flask import Flask
 
 from inference.gateway import app
-from inference.gateway.routes import openapi
 from portal.api import fine_tuning
 
 
 def create_api() -> Flask:
     """The API as a WSGI app. Raises what inference.gateway.app.create_api does."""
-    return app.create_api([fine_tuning.bp, openapi.bp])
+    return app.create_api([fine_tuning.bp])

@@ -37,7 +37,7 @@ def messages(count=40):
     ]
 
 
-def upload(app, rows=None, data=None) -> str:
+def upload(app, rows=None, data=None):
     data = jsonl(messages() if rows is None else rows) if data is None else data
     return app.openai.files.create(file=("messages.jsonl", io.BytesIO(data)), purpose="fine-tune").id
 
@@ -51,9 +51,9 @@ def retrieve(app, job):
     return app.openai.fine_tuning.jobs.retrieve(job.id)
 
 
-def count(app, table) -> int:
+def count(app, table):
     with tenant_session(app.scope) as session:
-        return session.scalar(select(func.count()).select_from(table))
+        return session.scalar(select(func.count()).select_from(table)) or 0
 
 
 def test_a_file_becomes_a_model_by_way_of_a_job(app):

@@ -19,7 +19,18 @@ pytestmark = pytest.mark.xdist_group("whole stack")
 
 def test_it_serves_keeps_its_data_and_leaves_nothing_behind(stack):
     stack.start()
-    for name in ("postgres", "valkey", "migrations", "pool", "api", "web", "worker", "data-worker", "clock"):
+    for name in (
+        "postgres",
+        "valkey",
+        "migrations",
+        "pool",
+        "api",
+        "web",
+        "worker",
+        "data-worker",
+        "batch-worker",
+        "clock",
+    ):
         assert re.search(rf"✓ {name} +[\d.]+ s", stack.said()), stack.said()
     for port in ("WEB_PORT", "API_PORT"):
         assert httpx.get(f"http://127.0.0.1:{stack.environ[port]}/healthz").status_code == 200
