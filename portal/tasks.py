@@ -1,10 +1,14 @@
 """What tasks are called in front of people, and what their rows and labels are."""
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flask import Flask
 
 from core.catalogue import Task
+
+_ROLES = ("system", "user", "assistant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,22 @@ def words_of(task: Task | str) -> TaskWords:
     return WORDS[Task(task)]
 
 
+def as_messages(field: str) -> Sequence[Mapping[str, str]] | None:
+    """A field of a file that holds a conversation as JSON, as messages for a page; None where it holds none."""
+    try:
+        values = json.loads(field)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(values, list) or not all(_is_message(value) for value in values):
+        return None
+    return values
+
+
+def _is_message(value: object) -> bool:
+    return isinstance(value, dict) and value.get("role") in _ROLES and isinstance(value.get("content"), str)
+
+
 def init_app(app: Flask) -> None:
-    """Give templates the filter `words_of`, and `Task`."""
-    app.jinja_env.filters["words_of"] = words_of
+    """Give templates the filters `words_of` and `as_messages`, and `Task`."""
+    app.jinja_env.filters.update(words_of=words_of, as_messages=as_messages)
     app.jinja_env.globals["Task"] = Task
