@@ -10,23 +10,21 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import structlog
 from sqlalchemy.orm import Session
 
-from core.catalogue import DEFAULT_BASE_MODEL, get_base_model
+from core.catalogue import default_base_model
 from core.db import tenant_session
 from core.models.datasets import DatasetVersion
 from core.queues import Queue, enqueue, redis
 from core.tenancy import Permission, TenantScope
-from training.inputs import check_version, load
+from training.inputs import check_method, check_version, load
 from training.recipe.errors import RecipeError
+from training.recipe.result import Measurement
 from training.recipe.settings import FineTuneSettings, SettingsError
-
-if TYPE_CHECKING:
-    from training.recipe.run import Measurement
 
 log = structlog.get_logger(__name__)
 
@@ -64,10 +62,10 @@ def request(
     """Have the fine-tune of `version` with `settings` estimated, unless it is or is being done.
 
     Nothing happens while MOST_WAITING of the tenant's wait: whoever waits for this one asks again.
-    Raises PermissionDenied, and JobError where nothing can be trained on that version.
+    Raises PermissionDenied, and JobError where nothing can be trained on that version so.
     """
     scope.require(Permission.JOBS_WRITE)
-    check_version(session, version)
+    check_method(check_version(session, version), settings)
     key, waiting = _key(scope.tenant_id, version.id, settings), _waiting_key(scope.tenant_id)
     redis().zremrangebyscore(waiting, 0, time.time() - _WAIT_SECONDS)
     # Requests at the same moment may pass together: a few more do no harm.
@@ -126,15 +124,15 @@ def measure(
     scope: TenantScope,
     version_id: UUID,
     settings: FineTuneSettings,
-    recipe: Callable[..., "Measurement"],
+    recipe: Callable[..., Measurement],
     beat: Callable[[], None],
 ) -> Estimate:
-    """Measure with `recipe`, which is training.recipe.run.measure. What goes wrong is in the estimate's `error`."""
+    """Measure with `recipe`, which is training.recipe.by_task.measure. What goes wrong is in the estimate's `error`."""
     try:
         with tenant_session(scope) as session:
             version = session.get_one(DatasetVersion, version_id)
         data = load(scope, version, beat)
-        measured = recipe(data, settings, get_base_model(DEFAULT_BASE_MODEL), beat)
+        measured = recipe(data, settings, default_base_model(data.task), beat)
     except (RecipeError, SettingsError) as error:
         return Estimate(0.0, 0, str(error))
     except Exception as error:

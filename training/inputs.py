@@ -1,6 +1,7 @@
 """What a fine-tune reads: a dataset version that may be trained on, and its rows as the recipe wants them."""
 
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -11,12 +12,27 @@ from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
 from core.privacy.pseudonymise import generalise
 from core.tenancy import TenantScope
 from training.data.columns import Split
-from training.data.datasets import iter_rows
-from training.data.rows import TextRow
+from training.data.datasets import iter_rows, task_of
+from training.data.rows import ChatRow, Message, MultiLabelRow, StoredRow, TaggedRow, TextRow
 from training.errors import JobError
-from training.recipe.data import Example, TrainingData
+from training.recipe.data import (
+    ChatData,
+    ClassificationData,
+    Conversation,
+    Example,
+    MultiLabelData,
+    MultiLabelExample,
+    TaggedExample,
+    TaggingData,
+    TrainingData,
+)
+from training.recipe.settings import FineTuneSettings, SettingsError
 
 _ROWS_BETWEEN_BEATS = 1000
+
+_DATA: dict[Task, type[TrainingData[Any]]] = {
+    data.task: data for data in (ClassificationData, MultiLabelData, TaggingData, ChatData)
+}
 
 
 def check_version(session: Session, version: DatasetVersion) -> Task:
@@ -28,27 +44,46 @@ def check_version(session: Session, version: DatasetVersion) -> Task:
     task = session.scalars(select(Dataset.task).where(Dataset.id == version.dataset_id)).one_or_none()
     if task is None:
         raise JobError("version", "There is no such dataset version. Choose one of yours.")
-    if task is not Task.CLASSIFICATION:
-        raise JobError("version", f"This dataset is for {task.value}. Choose one for classification.")
     return task
 
 
-def load(scope: TenantScope, version: DatasetVersion, beat: Callable[[], None]) -> TrainingData:
+def check_method(task: Task, settings: FineTuneSettings) -> None:
+    """Raises JobError, with its field, where a model for `task` cannot be trained with `settings`."""
+    try:
+        settings.check_task(task)
+    except SettingsError as error:
+        raise JobError(error.field, str(error)) from None
+
+
+def load(scope: TenantScope, version: DatasetVersion, beat: Callable[[], None]) -> TrainingData[Any]:
     """All rows of the ready `version`, personal data reduced to its kind, as the gateway does at inference.
 
     `beat` is called every now and then. Raises what `iter_rows` and `beat` do.
     """
-    splits: dict[Split, list[Example]] = {split: [] for split in Split}
+    splits: dict[Split, list[Any]] = {split: [] for split in Split}
     with tenant_session(scope) as session:
+        task = task_of(session, version)
         for count, row in enumerate(iter_rows(session, version)):
             if count % _ROWS_BETWEEN_BEATS == 0:
                 session.rollback()  # the rows come from a blob: no transaction is held open while they do
                 beat()
-            assert isinstance(row, TextRow)  # check_version lets no other task through
-            splits[row.split].append(Example(generalise(row.text), row.label, row.row))
-    return TrainingData(
+            splits[row.split].append(_example(row))
+    return _DATA[task](
         labels=tuple(version.labels or ()),
         train=splits[Split.TRAIN],
         validation=splits[Split.VALIDATION],
         test=splits[Split.TEST],
     )
+
+
+def _example(row: StoredRow) -> Example | MultiLabelExample | TaggedExample | Conversation:
+    match row:
+        case TextRow():
+            return Example(generalise(row.text), row.label, row.row)
+        case MultiLabelRow():
+            return MultiLabelExample(generalise(row.text), row.labels, row.row)
+        case TaggedRow():
+            return TaggedExample(tuple(map(generalise, row.tokens)), row.tags, row.row)
+        case ChatRow():
+            messages = (Message(message.role, generalise(message.content)) for message in row.messages)
+            return Conversation(tuple(messages), row.row)

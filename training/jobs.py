@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core.audit import record
-from core.catalogue import DEFAULT_BASE_MODEL, BaseModel, Task, get_base_model
+from core.catalogue import BaseModel, Task, default_base_model
 from core.clock import now
 from core.models.datasets import DatasetVersion
 from core.models.fine_tune_jobs import FineTuneJob, JobStatus
@@ -19,7 +19,7 @@ from training import endings
 from training.doorbell import ring_after_commit
 from training.errors import JobError
 from training.estimates import Estimate
-from training.inputs import check_version
+from training.inputs import check_method, check_version
 from training.job_log import note
 from training.recipe.settings import FineTuneSettings
 
@@ -44,11 +44,12 @@ def launch(
     """Queue a fine-tune on `version` that makes the next version of the model `model_name`. The caller commits.
 
     A model of a new name is made. `seed` is chosen where it is None. Raises PermissionDenied, and JobError with
-    one of the fields version, model_name and seed, or none.
+    one of the fields version, method, model_name and seed, or none.
     """
     scope.require(Permission.JOBS_WRITE)
     task = check_version(session, version)
-    base = get_base_model(DEFAULT_BASE_MODEL)
+    check_method(task, settings)
+    base = default_base_model(task)
     seed = checked_seed(seed)
     _check_room(session)
     model = _model(session, scope, model_name, task, base)

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -27,11 +27,9 @@ from training.lineage import describe
 from training.recipe.data import TrainingData
 from training.recipe.errors import RecipeError
 from training.recipe.monitor import Monitor
+from training.recipe.result import Result
 from training.recipe.settings import FineTuneSettings, SettingsError
 from training.recorder import Cancelled, Recorder, ToldToEnd
-
-if TYPE_CHECKING:
-    from training.recipe.run import Result
 
 log = structlog.get_logger(__name__)
 
@@ -43,17 +41,17 @@ _OUR_FAULT = (
 
 
 class Recipe(Protocol):
-    """training.recipe.run.fine_tune, which imports torch and therefore comes in from outside."""
+    """training.recipe.by_task.fine_tune, which imports torch and therefore comes in from outside."""
 
     def __call__(
         self,
-        data: TrainingData,
+        data: TrainingData[Any],
         settings: FineTuneSettings,
         base: BaseModel,
         seed: int,
         monitor: Monitor,
         checkpoint: bytes | None = None,
-    ) -> "Result": ...
+    ) -> Result: ...
 
 
 def run_next(recipe: Recipe) -> None:

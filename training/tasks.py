@@ -12,7 +12,7 @@ def run_next_job() -> None:
     """Run the fine-tune whose turn it is, if one waits."""
     if scheduler.has_waiting():
         # Before a job is taken, since it takes seconds in which that one could not be cancelled.
-        from training.recipe.run import fine_tune
+        from training.recipe.by_task import fine_tune
 
         runner.run_next(fine_tune)
 
@@ -23,6 +23,6 @@ def measure_estimate(tenant_id: str, version_id: str, settings_json: str) -> Non
     settings = FineTuneSettings.from_json(json.loads(settings_json))
     measuring = estimates.Measuring.start(scope.tenant_id, UUID(version_id), settings)
     if measuring is not None:
-        from training.recipe.run import measure
+        from training.recipe.by_task import measure
 
         measuring.finish(estimates.measure(scope, UUID(version_id), settings, measure, measuring.beat))

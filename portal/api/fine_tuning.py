@@ -35,7 +35,7 @@ from portal.api.schemas import (
     JobRequest,
 )
 from training.errors import JobError
-from training.recipe.schedule import LEARNING_RATES
+from training.recipe.schedule import pace_of
 from training.recipe.settings import FineTuneSettings, SettingsError
 from training.requests import Wanted, cancel, request_fine_tune
 
@@ -151,7 +151,7 @@ def _wanted(session: ScopedSession, body: JobRequest) -> Wanted:
         task=task,
         base=base,
         model_name=name,
-        settings=_settings(body.chosen),
+        settings=_settings(body.chosen, task),
         hyperparameters=body.chosen.model_dump(),
         seed=body.seed,
         metadata=body.metadata,
@@ -186,12 +186,13 @@ def _slug(suffix: str) -> str:
     return name
 
 
-def _settings(chosen: Hyperparameters) -> FineTuneSettings:
+def _settings(chosen: Hyperparameters, task: Task) -> FineTuneSettings:
     multiplier = chosen.learning_rate_multiplier
+    rate = pace_of(task).learning_rates[Method.LORA]
     try:
         return FineTuneSettings(
             epochs=None if chosen.n_epochs == "auto" else chosen.n_epochs,
-            learning_rate=None if multiplier == "auto" else multiplier * LEARNING_RATES[Method.LORA],
+            learning_rate=None if multiplier == "auto" else multiplier * rate,
         )
     except SettingsError as error:
         raise _refused(error.field, f"{_FIELDS.get(error.field, error.field)}: {error}") from None

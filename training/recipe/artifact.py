@@ -6,26 +6,30 @@ from collections.abc import Mapping, Sequence
 from safetensors.torch import save
 from torch import Tensor
 
-from core.catalogue import BaseModel
+from core.catalogue import BaseModel, Task
 from core.models.fine_tune_jobs import Method
 from training.recipe.encoder import alpha
 from training.recipe.settings import FineTuneSettings
 
 FORMAT = "adaptary-adapter/1"
-TASK = "classification"
 
 
 def adapter_file(
-    tensors: Mapping[str, Tensor], base: BaseModel, settings: FineTuneSettings, labels: Sequence[str]
+    tensors: Mapping[str, Tensor],
+    task: Task,
+    base: BaseModel,
+    settings: FineTuneSettings,
+    labels: Sequence[str],
 ) -> bytes:
     """The file of an adapter of `base`, as safetensors.
 
-    tensors: head.weight [labels, hidden] and head.bias [labels]; for LoRA each changed map's lora_A and lora_B, for a
-    full fine-tune the base's own weights that were changed, under `base.`.
+    tensors: of an encoder, head.weight [labels, hidden] and head.bias [labels]; for LoRA each changed map's lora_A and
+    lora_B, for a full fine-tune the base's own weights that were changed, under `base.`.
+    labels: of the head's outputs, in their order (for tagging, BIO tags); none for chat.
     """
     metadata = {
         "format": FORMAT,
-        "task": TASK,
+        "task": task.value,
         "base_model": base.id,
         "base_digest": base.sha256,
         "method": settings.method.value,

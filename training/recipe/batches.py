@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.recipe.tokens import Indexes, TokenizedSplit
+from training.recipe.tokens import Indexes, TokenizedSplit, spans
 
 _BUCKET_BATCHES = 16
 
@@ -46,8 +46,7 @@ def pad(split: TokenizedSplit, indexes: Indexes, device: torch.device) -> tuple[
     """The token ids of the rows at `indexes`, [rows, longest], and which of them are no padding."""
     mask = token_mask(split.lengths[indexes])
     ids = torch.zeros(mask.shape, dtype=torch.int64)
-    parts = [split.ids[split.starts[i] : split.starts[i + 1]] for i in indexes]
-    ids[mask] = torch.from_numpy(np.concatenate(parts).astype(np.int64))
+    ids[mask] = torch.from_numpy(split.ids[spans(split.starts, indexes)].astype(np.int64))
     return ids.to(device), mask.to(device)
 
 

@@ -26,11 +26,16 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """How much there is of everything. `cached`: whether the frozen layers' outputs are kept."""
+    """How much there is of everything.
+
+    labeled: the training split's rows, or words where those are labeled; cached: whether the frozen layers' outputs
+    are kept.
+    """
 
     train: Size
     validation: Size
     test: Size
+    labeled: int
     labels: int
     layers: int
     method: Method
@@ -58,7 +63,7 @@ class Costs:
     @property
     def features(self) -> int:
         """Work for the probe's embeddings."""
-        share = min(1.0, probe.MAX_ROWS / max(1, self.train.rows))
+        share = min(1.0, probe.MAX_ROWS / max(1, self.labeled))
         return round(share * self.train.tokens) * (self.trained_layers + self.repeated_layers)
 
     @property
@@ -72,7 +77,7 @@ class Costs:
 
     def plan(self, progress: Progress) -> None:
         """Tell `progress` of everything that is to be done after the texts are tokens."""
-        rows = min(self.train.rows, probe.MAX_ROWS)
+        rows = min(self.labeled, probe.MAX_ROWS)
         progress.plan(Stage.EMBEDDING, self.kept + self.features, 1.0)
         progress.plan(Stage.PROBE, probe.work(rows), _PROBE_ROW + _PROBE_LABEL * self.labels)
         progress.plan(Stage.TRAINING, self.train.tokens * self.schedule.epochs, self.training_token)

@@ -1,19 +1,16 @@
-"""The base encoder (transformers' BERT) and the classifier on it, in two parts: layers that stay frozen, layers
-that are trained."""
-
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""The base encoder (transformers' BERT) and a model on it, in two parts: layers that stay frozen, layers that are
+trained."""
 
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 from transformers import BertModel
-from transformers.utils import logging as transformers_logging
 
 from core.catalogue import BaseModel
 from core.models.fine_tune_jobs import Method
+from training.recipe.loading import quiet
 from training.recipe.settings import FineTuneSettings
+from training.recipe.tokens import Indexes
 
 LORA_LAYERS = 4
 """How many layers LoRA changes, counted from the top; docs/fine-tuning.md has what others gave."""
@@ -37,7 +34,7 @@ class Encoder:
     def load(cls, base: BaseModel, device: torch.device) -> "Encoder":
         """The base, frozen, after checking its weights' digest, without dropout. Raises BaseModelUnavailable."""
         folder = base.verify()
-        with _quiet():
+        with quiet():
             model = BertModel.from_pretrained(
                 str(folder),
                 add_pooling_layer=False,
@@ -62,8 +59,8 @@ class Encoder:
         return hidden
 
 
-class Classifier(nn.Module):
-    """The trained layers over what the frozen ones made, mean pooling, and a linear head."""
+class EncoderModel(nn.Module):
+    """The trained layers over what the frozen ones made, and a linear head that reads rows or words."""
 
     def __init__(self, encoder: Encoder, first_trained: int, head_weight: Tensor, head_bias: Tensor) -> None:
         super().__init__()
@@ -79,7 +76,7 @@ class Classifier(nn.Module):
     @classmethod
     def prepare(
         cls, encoder: Encoder, settings: FineTuneSettings, head_weight: Tensor, head_bias: Tensor
-    ) -> "Classifier":
+    ) -> "EncoderModel":
         """Make `encoder`, which is altered, trainable in the settings' way."""
         first = first_trained_layer(settings.method, encoder.layers)
         if settings.method is Method.LORA:
@@ -94,16 +91,19 @@ class Classifier(nn.Module):
             encoder.model.encoder.requires_grad_(True)
         return cls(encoder, first, head_weight, head_bias)
 
-    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """Logits [rows, labels] of what the frozen layers made, [rows, longest, hidden]."""
+    def forward(self, hidden: Tensor, mask: Tensor, places: Indexes | None) -> Tensor:
+        """Logits [labeled, labels] of what the frozen layers made, [rows, longest, hidden].
+
+        places: [labeled], the words among the rows' tokens; None where each row is labeled as a whole.
+        """
         hidden = self.encoder.run(hidden, mask, self.first_trained, self.encoder.layers)
-        logits: Tensor = self.head(mean_pooled(hidden, mask))
+        logits: Tensor = self.head(read(hidden, mask, places))
         return logits
 
-    def logits(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Logits [rows, labels] of token ids [rows, longest]."""
+    def logits(self, ids: Tensor, mask: Tensor, places: Indexes | None) -> Tensor:
+        """Logits [labeled, labels] of token ids [rows, longest]."""
         hidden = self.encoder.run(self.encoder.embed(ids), mask, 0, self.first_trained)
-        logits: Tensor = self(hidden, mask)
+        logits: Tensor = self(hidden, mask, places)
         return logits
 
     def trained(self) -> dict[str, Tensor]:
@@ -125,19 +125,14 @@ def alpha(rank: int) -> int:
     return 2 * rank
 
 
+def read(hidden: Tensor, mask: Tensor, places: Indexes | None) -> Tensor:
+    """What a head reads, [labeled, hidden]: the mean of each row's tokens, or the tokens at `places` among all."""
+    if places is None:
+        return mean_pooled(hidden, mask)
+    return hidden[mask][torch.from_numpy(places).to(hidden.device)]
+
+
 def mean_pooled(hidden: Tensor, mask: Tensor) -> Tensor:
     """The mean of each row's tokens, [rows, hidden]."""
     weights = mask.unsqueeze(-1).to(hidden.dtype)
     return (hidden * weights).sum(1) / weights.sum(1)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' report on the pooling layer that is not loaded."""
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity(logging.ERROR)
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(before)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from training.recipe.batches import by_length, pad, token_mask
-from training.recipe.encoder import Encoder, mean_pooled
-from training.recipe.tokens import Indexes, TokenizedSplit
+from training.recipe.encoder import Encoder, read
+from training.recipe.tokens import Indexes, TokenizedSplit, spans, starts_of
 
 TOKEN_BUDGET = 512
 """Tokens of one forward pass: a fraction of a second on one core."""
@@ -54,16 +54,18 @@ class FrozenLayers:
 
     @torch.no_grad()
     def features(self, indexes: Indexes, beat: Callable[[int], None]) -> Tensor:
-        """The frozen base's mean-pooled embeddings of the rows at `indexes`, [rows, hidden], on the CPU.
+        """What a head would read of the rows at `indexes` on the frozen base, [labeled, hidden], on the CPU.
 
         `beat` is told of every batch's tokens.
         """
         lengths = self.split.lengths[indexes]
-        features = torch.empty(len(indexes), self._encoder.hidden_size)
+        starts = starts_of(np.diff(self.split.label_starts)[indexes])
+        features = torch.empty(int(starts[-1]), self._encoder.hidden_size)
         for batch in by_length(lengths, TOKEN_BUDGET):
             hidden, mask = self(indexes[batch])
             hidden = self._encoder.run(hidden, mask, self._last, self._encoder.layers)
-            features[torch.from_numpy(batch)] = mean_pooled(hidden, mask).cpu()
+            found = read(hidden, mask, self.split.places_in(indexes[batch]))
+            features[torch.from_numpy(spans(starts, batch))] = found.cpu()
             beat(int(lengths[batch].sum()))
         return features
 
@@ -73,5 +75,4 @@ class FrozenLayers:
 
     def _places(self, indexes: Indexes) -> Tensor:
         """Where the tokens of the rows at `indexes` are in the cache, row by row."""
-        starts = self.split.starts
-        return torch.from_numpy(np.concatenate([np.arange(starts[i], starts[i + 1]) for i in indexes]))
+        return torch.from_numpy(spans(self.split.starts, indexes))

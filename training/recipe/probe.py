@@ -32,6 +32,27 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Scaling:
+    """Features around 0 and of about size 1, with one scale for all dimensions, since some hardly vary."""
+
+    mean: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor) -> "Scaling":
+        mean = features.mean(0)
+        return cls(mean, (features - mean).square().mean().sqrt().clamp_min(1e-6))
+
+    def apply(self, features: Tensor) -> Tensor:
+        return (features - self.mean) / self.scale
+
+    def probe(self, weight: Tensor, bias: Tensor) -> Probe:
+        """What was fitted to scaled features, for features as they are."""
+        weight = weight / self.scale
+        return Probe(weight, bias - weight @ self.mean)
+
+
+@dataclass(frozen=True, slots=True)
 class FittedProbe:
     """A probe, and what it would say of each of its rows had it not seen them: probabilities [rows, labels]."""
 
@@ -54,10 +75,8 @@ def fit(features: Tensor, labels: Indexes, label_count: int, beat: Callable[[int
     The penalty is the one with the lowest loss on the rows of one fold that were held out. Each row's held-out
     probabilities come from a fit without its fold; the folds have the same share of every label.
     """
-    mean = features.mean(0)
-    # One scale for all dimensions, since some hardly vary.
-    scale = (features - mean).square().mean().sqrt().clamp_min(1e-6)
-    scaled = (features - mean) / scale
+    scaling = Scaling.of(features)
+    scaled = scaling.apply(features)
     targets = torch.from_numpy(labels)
     folds = torch.from_numpy(_folds(labels))
     held_out = torch.zeros(len(labels), label_count)
@@ -69,8 +88,17 @@ def fit(features: Tensor, labels: Indexes, label_count: int, beat: Callable[[int
             scaled[outside], targets[outside], label_count, penalty, None, beat
         ).predict(scaled[~outside])
     final = _minimise(scaled, targets, label_count, penalty, None, beat)
-    weight = final.weight / scale
-    return FittedProbe(Probe(weight, final.bias - weight @ mean), held_out)
+    return FittedProbe(scaling.probe(final.weight, final.bias), held_out)
+
+
+def fit_once(features: Tensor, labels: Indexes, label_count: int, beat: Callable[[int], None]) -> Probe:
+    """Fit the probe to `features` [labeled, hidden], as `fit` does, without asking what it says of those held out."""
+    scaling = Scaling.of(features)
+    scaled, targets = scaling.apply(features), torch.from_numpy(labels)
+    inside = torch.from_numpy(_folds(labels)) == 0
+    penalty, _ = _choose_penalty(scaled, targets, inside, label_count, beat)
+    final = _minimise(scaled, targets, label_count, penalty, None, beat)
+    return scaling.probe(final.weight, final.bias)
 
 
 def work(rows: int) -> int:
@@ -119,12 +147,32 @@ def _minimise(
     start: _Solution | None,
     beat: Callable[[int], None],
 ) -> _Solution:
-    """Minimise the mean cross entropy plus penalty/2 · |weight|² by L-BFGS, from `start` or from zero."""
-    weight = torch.zeros(label_count, features.shape[1]) if start is None else start.weight.clone()
-    bias = torch.zeros(label_count) if start is None else start.bias.clone()
-    parameters = [weight.requires_grad_(), bias.requires_grad_()]
+    """Minimise the mean cross entropy and its penalty, from `start` or from zero."""
+
+    def loss(weight: Tensor, bias: Tensor, rows: slice) -> Tensor:
+        return F.cross_entropy(F.linear(features[rows], weight, bias), targets[rows], reduction="sum")
+
+    shape = (label_count, features.shape[1])
+    begin = None if start is None else (start.weight, start.bias)
+    return _Solution(*minimise(loss, len(features), shape, penalty, beat, begin))
+
+
+def minimise(
+    loss: Callable[[Tensor, Tensor, slice], Tensor],
+    rows: int,
+    shape: tuple[int, int],
+    penalty: float,
+    beat: Callable[[int], None],
+    start: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Minimise the mean of `loss`, which sums it up over a chunk of rows, plus penalty/2 · |weight|² by L-BFGS.
+
+    shape: of the weight, [labels, hidden]; start: a weight and a bias, else zero. Returns both as found.
+    """
+    weight, bias = (torch.zeros(shape), torch.zeros(shape[0])) if start is None else start
+    weight, bias = weight.clone().requires_grad_(), bias.clone().requires_grad_()
     optimizer = torch.optim.LBFGS(
-        parameters,
+        [weight, bias],
         max_iter=_MAX_STEPS,
         history_size=10,
         tolerance_grad=_TOLERANCE,
@@ -135,16 +183,15 @@ def _minimise(
     def loss_and_gradient() -> float:
         optimizer.zero_grad()
         total = 0.0
-        for chunk, chunk_targets in zip(features.split(_CHUNK), targets.split(_CHUNK), strict=True):
-            loss = F.cross_entropy(F.linear(chunk, weight, bias), chunk_targets, reduction="sum") / len(
-                features
-            )
-            loss.backward()
-            total += loss.item()
-            beat(len(chunk))
+        for first in range(0, rows, _CHUNK):
+            chunk = slice(first, min(rows, first + _CHUNK))
+            part = loss(weight, bias, chunk) / rows
+            part.backward()
+            total += part.item()
+            beat(chunk.stop - chunk.start)
         norm = penalty / 2 * weight.square().sum()
         norm.backward()
         return total + norm.item()
 
     optimizer.step(loss_and_gradient)
-    return _Solution(weight.detach(), bias.detach())
+    return weight.detach(), bias.detach()

@@ -1,9 +1,9 @@
-"""When checkpoints are written."""
+"""When checkpoints are written, and how they are gone on from."""
 
 import time
 from collections.abc import Callable
 
-from training.recipe.checkpoint import Checkpoint
+from training.recipe.checkpoint import Checkpoint, UnreadableCheckpoint
 from training.recipe.monitor import Monitor
 
 _SECONDS = 30.0
@@ -18,7 +18,7 @@ class Saver:
         self, monitor: Monitor, fingerprint: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._monitor = monitor
-        self.fingerprint = fingerprint
+        self._fingerprint = fingerprint
         self._clock = clock
         self._next = clock() + _SECONDS
 
@@ -26,6 +26,21 @@ class Saver:
         """Save what `make` makes, if it is `wanted` or time for it."""
         started = self._clock()
         if wanted or started >= self._next:
-            self._monitor.save_checkpoint(make().encode(self.fingerprint))
+            self._monitor.save_checkpoint(make().encode(self._fingerprint))
             ended = self._clock()
             self._next = ended + max(_SECONDS, (ended - started) * _SHARE)
+
+    def resume(self, data: bytes | None) -> Checkpoint | None:
+        """The checkpoint to go on from; None where there is none, or none of this fine-tune that can be read."""
+        if data is None:
+            return None
+        try:
+            checkpoint = Checkpoint.decode(data, self._fingerprint)
+        except UnreadableCheckpoint as error:
+            self._monitor.log(f"Training starts from the beginning: the checkpoint cannot be used. {error}")
+            return None
+        training = checkpoint.values["training"]
+        self._monitor.log(
+            f"Going on after step {training['step']:,}." if training else "Going on after the probe."
+        )
+        return checkpoint

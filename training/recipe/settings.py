@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from core.catalogue import Task
 from core.models.fine_tune_jobs import Method
 
 MAX_EPOCHS = 100
 MIN_LEARNING_RATE = 1e-6
 MAX_LEARNING_RATE = 0.1
 MAX_RANK = 64
+FULL_TASKS = frozenset({Task.CLASSIFICATION, Task.MULTI_LABEL})
+"""What a full fine-tune can be for: the pool serves one of nothing else."""
 
 
 class SettingsError(Exception):
@@ -44,6 +47,13 @@ class FineTuneSettings:
         if self.learning_rate is not None:
             object.__setattr__(self, "learning_rate", _checked_learning_rate(self.learning_rate))
         _check_whole("rank", self.rank, MAX_RANK)
+
+    def check_task(self, task: Task) -> None:
+        """Raises SettingsError where a model for `task` cannot be trained by the method."""
+        if self.method is Method.FULL and task not in FULL_TASKS:
+            raise SettingsError(
+                "method", f"A model for {task.value} is trained with LoRA. Choose that method."
+            )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,30 +1,17 @@
 """The training loop: one step after the other, from wherever a checkpoint left it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from training.recipe.batches import by_length, cut, epoch_batches
-from training.recipe.calibration import MIN_CALIBRATION_ROWS, find_temperature
 from training.recipe.checkpoint import Checkpoint, under
-from training.recipe.device import mixed_precision
-from training.recipe.encoder import Classifier
 from training.recipe.errors import RecipeError
-from training.recipe.evaluation import accuracy, confusion_matrix, macro_f1
-from training.recipe.frozen import TOKEN_BUDGET, FrozenLayers
 from training.recipe.monitor import Monitor
-from training.recipe.progress import Progress, Stage
-from training.recipe.schedule import (
-    BATCH_ROWS,
-    LABEL_SMOOTHING,
-    MAX_GRADIENT_NORM,
-    WEIGHT_DECAY,
-    Schedule,
-)
+from training.recipe.schedule import MAX_GRADIENT_NORM, WEIGHT_DECAY, Schedule
 from training.recipe.tokens import Indexes
 
 MAX_VALIDATION_ROWS = 10_000
@@ -33,54 +20,66 @@ MAX_VALIDATION_ROWS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """What the validation split said after `step` steps."""
+    """What the validation split said after `step` steps.
+
+    metrics: besides the loss, by name; score: what the best weights have the highest of; words: all that, to be told.
+    """
 
     step: int
     loss: float
-    accuracy: float
-    macro_f1: float
+    metrics: Mapping[str, float]
+    score: float
+    words: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"step": self.step, "loss": self.loss, **self.metrics}
+
+
+class Learner(Protocol):
+    """What is trained, and on what: a model with its data and its loss."""
+
+    def trained(self) -> dict[str, Tensor]:
+        """The parameters that training changes, by the names that the adapter's file gives them."""
+
+    def batches(self, seed: int, epoch: int) -> list[Indexes]:
+        """One epoch's batches, which follow from the arguments alone."""
+
+    def learn(self, batch: Indexes) -> tuple[float, int]:
+        """Add the gradient of the batch's mean loss; return the plain loss, summed up, and what it is a sum over."""
+
+    def validate(self, step: int) -> Validated | None:
+        """Measure on the validation split; None where there is none."""
+
+    def resume(self, epochs: float, validations: int) -> None:
+        """An earlier attempt has trained for `epochs` and validated so often."""
 
 
 class Trainer:
-    """Trains a classifier, and keeps the weights that had the best macro F1 on the validation split.
+    """Trains, and keeps the weights that had the best score on the validation split.
 
-    Of equals the later ones, since the learning rate has fallen further. The loss would choose too early: it counts
-    how sure the model is, which smoothed labels push down. For the same reason nothing stops training early: the last
+    Of equals the later ones, since the learning rate has fallen further. Nothing stops training early: the last
     epochs are the best as a rule. Without a validation split the last weights are kept.
     """
 
-    def __init__(
-        self,
-        classifier: Classifier,
-        train: FrozenLayers,
-        validation: FrozenLayers | None,
-        schedule: Schedule,
-        seed: int,
-        monitor: Monitor,
-        progress: Progress,
-    ) -> None:
+    def __init__(self, learner: Learner, schedule: Schedule, seed: int, monitor: Monitor) -> None:
         self.best: Validated | None = None
         self.step = 0
-        self._classifier = classifier
-        self._parameters = classifier.trained()
+        self._learner = learner
+        self._parameters = learner.trained()
         self._best_weights: dict[str, Tensor] = {}
-        self._train = train
-        self._validation = validation
         self._schedule = schedule
         self._seed = seed
         self._monitor = monitor
-        self._progress = progress
         self._loss_sum = 0.0
-        self._loss_rows = 0
+        self._loss_count = 0
         self._batches: tuple[int, list[Indexes]] = (-1, [])
-        head = [self._parameters["head.weight"], self._parameters["head.bias"]]
-        encoder = [parameter for name, parameter in self._parameters.items() if not name.startswith("head.")]
-        self._optimizer = torch.optim.AdamW(
-            [
-                {"params": encoder, "highest": schedule.learning_rate, "weight_decay": WEIGHT_DECAY},
-                {"params": head, "highest": schedule.head_learning_rate, "weight_decay": 0.0},
-            ]
-        )
+        head = [weights for name, weights in self._parameters.items() if name.startswith("head.")]
+        layers = [weights for name, weights in self._parameters.items() if not name.startswith("head.")]
+        groups: list[dict[str, Any]] = [
+            {"params": layers, "highest": schedule.learning_rate, "weight_decay": WEIGHT_DECAY},
+            {"params": head, "highest": schedule.head_learning_rate, "weight_decay": 0.0},
+        ]
+        self._optimizer = torch.optim.AdamW([group for group in groups if group["params"]])
 
     @property
     def is_finished(self) -> bool:
@@ -102,16 +101,9 @@ class Trainer:
 
     @torch.no_grad()
     def use_best(self) -> None:
-        """Put the best weights into the classifier, its confidence set right by the validation split.
-
-        Dividing the logits by a temperature (Guo et al. 2017) changes no answer; the head takes it up.
-        """
+        """Put the best weights into what is trained."""
         for name, weights in self._best_weights.items():
             self._parameters[name].copy_(weights)
-        if self._validation is not None and len(self._validation.split) >= MIN_CALIBRATION_ROWS:
-            temperature = find_temperature(self._predict(self._validation), self._validation.split.labels)
-            for name in ("head.weight", "head.bias"):
-                self._parameters[name].div_(temperature)
 
     def state(self) -> Checkpoint:
         """Everything that `restore` needs."""
@@ -125,7 +117,7 @@ class Trainer:
             "step": self.step,
             "best": asdict(self.best) if self.best else None,
             "loss_sum": self._loss_sum,
-            "loss_rows": self._loss_rows,
+            "loss_count": self._loss_count,
         }
         return Checkpoint(tensors, {"training": training})
 
@@ -147,90 +139,53 @@ class Trainer:
         values = checkpoint.values["training"]
         self.step = values["step"]
         self.best = Validated(**values["best"]) if values["best"] else None
-        self._loss_sum, self._loss_rows = values["loss_sum"], values["loss_rows"]
-        share = self.step / self._schedule.epoch_steps
-        self._progress.resume(Stage.TRAINING, share * self._train.split.tokens)
-        done = 1 + int(share * self._schedule.epoch_validations)
-        if self._validation is not None:
-            self._progress.resume(Stage.VALIDATION, done * self._validation.split.tokens)
-
-    def _epoch(self, epoch: int) -> list[Indexes]:
-        if self._batches[0] != epoch:
-            lengths = self._train.split.lengths
-            self._batches = (epoch, epoch_batches(lengths, BATCH_ROWS, self._seed, epoch))
-        return self._batches[1]
+        self._loss_sum, self._loss_count = values["loss_sum"], values["loss_count"]
+        epochs = self.step / self._schedule.epoch_steps
+        self._learner.resume(epochs, 1 + int(epochs * self._schedule.epoch_validations))
 
     def learn(self) -> None:
-        """One step of the optimizer: the next batch, its gradient summed up over pieces that fit the token budget."""
+        """One step of the optimizer: the next batch."""
         epoch, index = divmod(self.step, self._schedule.epoch_steps)
-        batch = self._epoch(epoch)[index]
+        if self._batches[0] != epoch:
+            self._batches = (epoch, self._learner.batches(self._seed, epoch))
         factor = self._schedule.factor(self.step)
         for group in self._optimizer.param_groups:
             group["lr"] = group["highest"] * factor
         self._optimizer.zero_grad()
-        for piece in cut(batch, self._train.split.lengths, TOKEN_BUDGET):
-            self._add_gradient(piece, len(batch))
+        loss, count = self._learner.learn(self._batches[1][index])
+        if not math.isfinite(loss):
+            raise self._diverged()
+        self._loss_sum += loss
+        self._loss_count += count
         nn.utils.clip_grad_norm_(self._parameters.values(), MAX_GRADIENT_NORM)
         self._optimizer.step()
         self.step += 1
         self._tell_loss()
 
-    def _add_gradient(self, piece: Indexes, batch_rows: int) -> None:
-        hidden, mask = self._train(piece)
-        targets = torch.from_numpy(self._train.split.labels[piece]).to(hidden.device)
-        with mixed_precision(hidden.device):
-            logits = self._classifier(hidden, mask).float()
-        loss = F.cross_entropy(logits, targets, label_smoothing=LABEL_SMOOTHING, reduction="sum")
-        (loss / batch_rows).backward()
-        # The curve shows the plain loss, which compares with the validation's.
-        plain = float(F.cross_entropy(logits.detach(), targets, reduction="sum"))
-        if not math.isfinite(plain):
-            raise self._diverged()
-        self._loss_sum += plain
-        self._loss_rows += len(piece)
-        self._progress.advance(Stage.TRAINING, int(self._train.split.lengths[piece].sum()))
-
     def _tell_loss(self) -> None:
         if self.step % self._schedule.loss_interval == 0 or self.step == self._schedule.steps:
             epoch = self._epochs_of(self.step)
-            self._monitor.metric("train_loss", self.step, epoch, self._loss_sum / self._loss_rows)
-            self._loss_sum, self._loss_rows = 0.0, 0
+            self._monitor.metric("train_loss", self.step, epoch, self._loss_sum / max(1, self._loss_count))
+            self._loss_sum, self._loss_count = 0.0, 0
 
     def _validate(self) -> Validated | None:
         """Measure on the validation split, and tell; None where there is none."""
-        if self._validation is None:
+        found = self._learner.validate(self.step)
+        if found is None:
             return None
-        logits = self._predict(self._validation)
-        labels = self._validation.split.labels
-        confusion = confusion_matrix(labels, logits.argmax(1).numpy(), logits.shape[1])
-        loss = float(F.cross_entropy(logits, torch.from_numpy(labels)))
-        if not math.isfinite(loss):
+        if not math.isfinite(found.loss):
             raise self._diverged()
-        found = Validated(self.step, loss, accuracy(confusion), macro_f1(confusion))
         epoch = self._epochs_of(self.step)
-        self._monitor.metric("validation_loss", self.step, epoch, found.loss)
-        self._monitor.metric("validation_accuracy", self.step, epoch, found.accuracy)
-        self._monitor.metric("validation_macro_f1", self.step, epoch, found.macro_f1)
+        for name, value in {"loss": found.loss, **found.metrics}.items():
+            self._monitor.metric(f"validation_{name}", self.step, epoch, value)
         return found
-
-    @torch.no_grad()
-    def _predict(self, inputs: FrozenLayers) -> Tensor:
-        """Logits of all rows, [rows, labels], on the CPU."""
-        logits = torch.empty(len(inputs.split), len(self._parameters["head.bias"]))
-        for indexes in by_length(inputs.split.lengths, TOKEN_BUDGET):
-            logits[torch.from_numpy(indexes)] = self._classifier(*inputs(indexes)).cpu()
-            self._progress.advance(Stage.VALIDATION, int(inputs.split.lengths[indexes].sum()))
-        return logits
 
     def _keep_if_best(self, found: Validated | None) -> None:
         if found is not None:
-            if self.best is not None and found.macro_f1 < self.best.macro_f1:
+            if self.best is not None and found.score < self.best.score:
                 return
             self.best = found
-            self._monitor.log(
-                f"Step {found.step:,}: the best so far on the validation texts, macro F1 {found.macro_f1:.1%}, "
-                f"accuracy {found.accuracy:.1%}."
-            )
+            self._monitor.log(f"Step {found.step:,}: the best so far on the validation split, {found.words}.")
         self._best_weights = {name: weights.detach().clone() for name, weights in self._parameters.items()}
 
     def _epochs_of(self, step: int) -> float:

@@ -11,7 +11,7 @@ TOKENS = 1200
 
 @dataclass
 class Result:
-    """What training.recipe.run.fine_tune gives back."""
+    """What training.recipe.by_task.fine_tune gives back."""
 
     adapter_file: bytes = b"weights"
     evaluation: dict[str, Any] = field(

@@ -21,7 +21,7 @@ SETTINGS = FineTuneSettings(epochs=2)
 
 @dataclass
 class Measurement:
-    """What training.recipe.run.measure gives back."""
+    """What training.recipe.by_task.measure gives back."""
 
     seconds: float
     training_tokens: int

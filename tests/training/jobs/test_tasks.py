@@ -15,10 +15,10 @@ from training import tasks
 
 @pytest.fixture
 def run_module(monkeypatch):
-    """`run_module(module)`: what stands in for training.recipe.run; None makes its import fail."""
+    """`run_module(module)`: what stands in for training.recipe.by_task; None makes its import fail."""
 
     def put(module: Any) -> None:
-        monkeypatch.setitem(sys.modules, "training.recipe.run", module)
+        monkeypatch.setitem(sys.modules, "training.recipe.by_task", module)
 
     return put
 

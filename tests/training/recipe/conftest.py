@@ -1,14 +1,16 @@
 """A fine-tune of each method, done once for all tests that look at one."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
 
 from core.models.fine_tune_jobs import Method
 from tests.training.recipe.samples import BASE, Memory, messages
-from training.recipe import schedule, trainer
-from training.recipe.run import Result, fine_tune
+from training.recipe import encoder_measuring, encoder_run, schedule
+from training.recipe.by_task import fine_tune
+from training.recipe.result import Result
 from training.recipe.settings import FineTuneSettings
 
 SEED = 7
@@ -21,8 +23,8 @@ def quick() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(schedule, "BATCH_ROWS", 8)
-        patch.setattr(trainer, "BATCH_ROWS", 8)
+        patch.setattr(encoder_run, "ENCODER", replace(schedule.ENCODER, batch_rows=8))
+        patch.setattr(encoder_measuring, "ENCODER", replace(schedule.ENCODER, batch_rows=8))
         yield
     torch.set_num_threads(threads)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.catalogue import DEFAULT_BASE_MODEL, get_base_model
-from training.recipe.data import Example, TrainingData
+from training.recipe.data import ClassificationData, Example
 
 BASE = get_base_model(DEFAULT_BASE_MODEL)
 MESSAGES = Path(__file__).parents[3] / "examples" / "support_messages.csv"
@@ -20,7 +20,7 @@ def messages(
     train: int = 8,
     validation: int = 2,
     test: int = 3,
-) -> TrainingData:
+) -> ClassificationData:
     """The first short messages of each label: so many in each split."""
     by_label: dict[str, list[Example]] = defaultdict(list)
     with MESSAGES.open(encoding="utf-8", newline="") as file:
@@ -32,7 +32,7 @@ def messages(
         [example for label in labels for example in by_label[label][start:end]]
         for start, end in pairwise(ends)
     ]
-    return TrainingData(labels, *splits)
+    return ClassificationData(labels, *splits)
 
 
 @dataclass

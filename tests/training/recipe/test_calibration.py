@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.recipe.calibration import find_temperature
+from training.recipe.classification.calibration import find_temperature
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])

@@ -7,10 +7,10 @@ from core.models.fine_tune_jobs import JobStatus, Method
 from tests.training.recipe.conftest import SEED
 from tests.training.recipe.samples import BASE, Memory, messages
 from training.recipe import probe
-from training.recipe.data import Example, TrainingData
+from training.recipe.by_task import fine_tune, measure
+from training.recipe.data import ClassificationData, Example
 from training.recipe.errors import RecipeError
 from training.recipe.probe import FittedProbe, Probe
-from training.recipe.run import fine_tune, measure
 from training.recipe.settings import FineTuneSettings
 
 ONE_EPOCH = FineTuneSettings(epochs=1)
@@ -91,7 +91,7 @@ def test_without_a_validation_split_the_last_weights_are_kept():
 def test_labels_may_be_rare_or_missing_from_a_split():
     data = messages(("delivery_status", "complaint"), train=6)
     rare = Example("Do you sell gift cards?", "product_question", 1)
-    data = TrainingData(
+    data = ClassificationData(
         (*data.labels, "product_question", "unseen"), [*data.train, rare], data.validation, data.test
     )
     result = fine_tune(data, ONE_EPOCH, BASE, SEED, Memory())
@@ -102,7 +102,7 @@ def test_a_thousand_labels_train():
     labels = tuple(f"label {index}" for index in range(1000))
     examples = [Example(label, label, index) for index, label in enumerate(labels[::20])]
     result = fine_tune(
-        TrainingData(labels, examples, examples[:9], examples[:9]), ONE_EPOCH, BASE, SEED, Memory()
+        ClassificationData(labels, examples, examples[:9], examples[:9]), ONE_EPOCH, BASE, SEED, Memory()
     )
     assert len(result.evaluation["test"]["confusion"]) == 1000
 

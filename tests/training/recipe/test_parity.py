@@ -7,8 +7,8 @@ from inference.pool.base import cut, load_base
 from inference.pool.engine import Engine, Row
 from tests.training.recipe.conftest import SEED
 from tests.training.recipe.samples import BASE, Memory, messages
-from training.recipe import evaluation
-from training.recipe.run import fine_tune
+from training.recipe.by_task import fine_tune
+from training.recipe.classification import evaluation
 from training.recipe.settings import FineTuneSettings
 
 
@@ -20,7 +20,7 @@ def test_the_pool_gives_the_probabilities_that_were_evaluated(method, monkeypatc
         measured.append(probabilities)
         return evaluation.evaluate(probabilities, *others)
 
-    monkeypatch.setattr("training.recipe.run.evaluate", evaluate)
+    monkeypatch.setattr("training.recipe.classification.objective.evaluate", evaluate)
     data = messages(train=8)
     settings = FineTuneSettings(
         method=method, epochs=2, learning_rate=2e-3 if method is Method.LORA else 1e-4, rank=4

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from training.recipe.label_errors import find_label_errors
+from training.recipe.classification.label_errors import find_label_errors
 from training.recipe.probe import fit, sample
 
 

@@ -4,7 +4,7 @@ from core.models.fine_tune_jobs import JobStatus, Method
 from tests.training.recipe.conftest import SEED
 from tests.training.recipe.samples import BASE, Killed, Memory, messages
 from training.recipe import saver
-from training.recipe.run import fine_tune
+from training.recipe.by_task import fine_tune
 from training.recipe.settings import FineTuneSettings
 
 SETTINGS = FineTuneSettings(epochs=2)

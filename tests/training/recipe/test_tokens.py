@@ -3,6 +3,7 @@ import pytest
 
 from inference.pool.base import cut, load_base
 from tests.training.recipe.samples import BASE
+from training.recipe.classification.objective import Classification
 from training.recipe.data import Example
 from training.recipe.tokens import TextTokenizer
 
@@ -21,15 +22,15 @@ from training.recipe.tokens import TextTokenizer
     ids=["short", "empty", "long", "far", "one word", "emoji", "placeholder"],
 )
 def test_a_text_is_read_as_the_pool_reads_it(text):
-    split = TextTokenizer(BASE).tokenize([Example(text, "a", 1)], ["a"], lambda _: None)
+    [read] = TextTokenizer(BASE).tokenize([text], lambda _: None)
     [ids] = load_base(BASE.id).tokenise([text])
-    assert split.ids.tolist() == cut(ids, BASE.max_length)
+    assert read.tolist() == cut(ids, BASE.max_length)
 
 
 def test_rows_keep_their_order_labels_and_numbers():
     examples = [Example("one two", "b", 5), Example("three", "a", 9)]
     beats: list[int] = []
-    split = TextTokenizer(BASE).tokenize(examples, ["a", "b"], beats.append)
+    split = Classification(("a", "b")).tokenize(TextTokenizer(BASE), examples, beats.append)
     assert split.labels.tolist() == [1, 0]
     assert split.rows.tolist() == [5, 9]
     assert split.lengths.tolist() == [4, 3]
