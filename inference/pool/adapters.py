@@ -1,5 +1,6 @@
 """Encoder adapters: what an opened file holds, checked and laid out for the encoder."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from inference.pool.adapter_files import AdapterFile, InvalidAdapter, open_file
 from inference.pool.base import LoadedBase
 from inference.pool.encoder import Encoder
 from inference.pool.encoder_weights import LayerAdapter, LowRank, fuse
+from inference.pool.linear import PlainLinear
 
 ENCODER_TASKS = frozenset({Task.CLASSIFICATION, Task.MULTI_LABEL, Task.TAGGING})
 BASE_PREFIX = "base."
@@ -59,7 +61,7 @@ class Adapter:
         for index, layer in enumerate(self.layers):
             for name, change in layer.changes().items():
                 tensors[f"{index}.{name}.down"] = change.down
-                tensors[f"{index}.{name}.up"] = change.up
+                tensors |= {f"{index}.{name}.up.{column}": up for column, up in change.ups.items()}
         return tensors
 
 
@@ -87,7 +89,7 @@ def lay_out(file: AdapterFile, bases: Mapping[str, LoadedBase]) -> Adapter:
         case method:
             raise InvalidAdapter(f"The method {method!r} is neither lora nor full.")
     file.nothing_left()
-    return Adapter(
+    adapter = Adapter(
         digest=file.digest,
         task=file.task,
         base=base,
@@ -99,6 +101,10 @@ def lay_out(file: AdapterFile, bases: Mapping[str, LoadedBase]) -> Adapter:
         labels=labels,
         max_length=max_length,
     )
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in adapter.tensors().values()):
+        # torch's attention takes NaN for "nothing to see here", and the answer would be wrong rather than none at all.
+        adapter.head_bias.fill_(math.nan)
+    return adapter
 
 
 def assemble(
@@ -116,7 +122,7 @@ def assemble(
     layers: list[dict[str, LowRank]] = [{} for _ in range(base.encoder.config.layers if changes else 0)]
     for change in changes:
         index, _, name = change.partition(".")
-        layers[int(index)][name] = LowRank(tensors.pop(f"{change}.down"), tensors.pop(f"{change}.up"))
+        layers[int(index)][name] = LowRank(tensors.pop(f"{change}.down"), _ups(tensors, f"{change}.up."))
     return Adapter(
         digest=digest,
         task=task,
@@ -131,8 +137,16 @@ def assemble(
     )
 
 
+def _ups(tensors: dict[str, Tensor], prefix: str) -> dict[int, Tensor]:
+    columns = sorted(int(name.removeprefix(prefix)) for name in tensors if name.startswith(prefix))
+    return {column: tensors.pop(f"{prefix}{column}") for column in columns}
+
+
 def _encoder(base: LoadedBase, own: Mapping[str, Tensor]) -> Encoder:
-    return Encoder(base.encoder.config, {**base.encoder.tensors, **own}) if own else base.encoder
+    if not own:
+        return base.encoder
+    # No packed copies: each engine would have its own, of each full model, beside what the budget counts.
+    return Encoder(base.encoder.config, {**base.encoder.tensors, **own}, PlainLinear)
 
 
 def _base(file: AdapterFile, bases: Mapping[str, LoadedBase]) -> LoadedBase:
@@ -192,7 +206,7 @@ def _low_rank(file: AdapterFile, name: str, shape: tuple[int, int], scale: float
     if change is None:
         return None
     a, b = change
-    return LowRank(a.T.contiguous(), (b.T * scale).contiguous())
+    return LowRank(a.T.contiguous(), {0: (b.T * scale).contiguous()})
 
 
 def _join(changes: list[LowRank | None], hidden: int) -> LowRank | None:
@@ -200,12 +214,10 @@ def _join(changes: list[LowRank | None], hidden: int) -> LowRank | None:
     present = [(place, change) for place, change in enumerate(changes) if change is not None]
     if not present:
         return None
-    up = torch.zeros(sum(len(change.up) for _, change in present), hidden * len(changes))
-    row = 0
-    for place, change in present:
-        up[row : row + len(change.up), place * hidden : (place + 1) * hidden] = change.up
-        row += len(change.up)
-    return LowRank(torch.cat([change.down for _, change in present], dim=1), up)
+    return LowRank(
+        torch.cat([change.down for _, change in present], dim=1),
+        {place * hidden: change.ups[0] for place, change in present},
+    )
 
 
 def _own_weights(file: AdapterFile, base: LoadedBase) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ base's, and a row's numbers never meet another's, so that NaN cannot spread.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inference.pool.encoder_weights import EncoderConfig, LayerAdapter, LowRank, UnsupportedModel
-
-__all__ = ["Encoder", "Segment", "UnsupportedModel"]
+from inference.pool.encoder_weights import EncoderConfig, LayerAdapter, LowRank
+from inference.pool.linear import Linear, LinearMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +28,6 @@ class Segment:
     start: int
     end: int
     layers: tuple[LayerAdapter, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Linear:
-    weight: Tensor
-    bias: Tensor
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +42,11 @@ class _Norm:
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    query_key_value: _Linear
-    attention_output: _Linear
+    query_key_value: LinearMap
+    attention_output: LinearMap
     attention_norm: _Norm
-    intermediate: _Linear
-    output: _Linear
+    intermediate: LinearMap
+    output: LinearMap
     output_norm: _Norm
 
 
@@ -67,10 +57,16 @@ _Change = tuple[int, int, LayerAdapter]
 class Encoder:
     """A BERT encoder's weights and its forward pass. Weights are shared, never written."""
 
-    def __init__(self, config: EncoderConfig, tensors: Mapping[str, Tensor]) -> None:
-        """`tensors` as `fuse` names them, fp32."""
+    def __init__(
+        self,
+        config: EncoderConfig,
+        tensors: Mapping[str, Tensor],
+        linear: Callable[[Tensor, Tensor], LinearMap] = Linear,
+    ) -> None:
+        """`tensors` as `fuse` names them, fp32. `linear` makes a map of weight and bias, at the first batch."""
         self.config = config
         self.tensors = tensors
+        self._linear = linear
 
     @cached_property
     def _embedding_norm(self) -> _Norm:
@@ -139,8 +135,8 @@ class Encoder:
             context[start:end].view(count, length, heads, size).copy_(attended.transpose(1, 2))
         return context
 
-    def _read_linear(self, name: str) -> _Linear:
-        return _Linear(self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"])
+    def _read_linear(self, name: str) -> LinearMap:
+        return self._linear(self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"])
 
     def _read_norm(self, name: str) -> _Norm:
         return _Norm(self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"], self.config.layer_norm_eps)
@@ -148,18 +144,18 @@ class Encoder:
 
 def _after_attention(layer: _Layer, context: Tensor, hidden: Tensor, changes: Sequence[_Change]) -> Tensor:
     """The rest of the layer, token by token: [tokens, hidden] from what attention gathered and the layer's input."""
-    attended = layer.attention_output(context)
+    attended = layer.attention_output.plus(context, hidden)
     for start, end, change in changes:
         _apply(change.attention_output, context, attended, start, end)
-    hidden = layer.attention_norm(attended.add_(hidden))
+    hidden = layer.attention_norm(attended)
     inner = layer.intermediate(hidden)
     for start, end, change in changes:
         _apply(change.intermediate, hidden, inner, start, end)
     inner = F.gelu(inner)
-    out = layer.output(inner)
+    out = layer.output.plus(inner, hidden)
     for start, end, change in changes:
         _apply(change.output, inner, out, start, end)
-    return layer.output_norm(out.add_(hidden))
+    return layer.output_norm(out)
 
 
 def _changes(segments: Sequence[Segment], layer: int) -> list[_Change]:
@@ -168,8 +164,13 @@ def _changes(segments: Sequence[Segment], layer: int) -> list[_Change]:
 
 def _apply(change: LowRank | None, x: Tensor, y: Tensor, start: int, end: int) -> None:
     """Add the change's part to y[start:end], in place."""
-    if change is not None:
-        y[start:end].addmm_(x[start:end] @ change.down, change.up)
+    if change is None:
+        return
+    inner = x[start:end] @ change.down
+    rank = 0
+    for column, up in change.ups.items():
+        y[start:end, column : column + up.shape[1]].addmm_(inner[:, rank : rank + len(up)], up)
+        rank += len(up)
 
 
 def _equal_length_groups(lengths: Sequence[int]) -> list[tuple[int, int, int]]:

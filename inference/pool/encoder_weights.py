@@ -45,11 +45,14 @@ class EncoderConfig:
 
 @dataclass(frozen=True, slots=True)
 class LowRank:
-    """A low-rank change of one linear map: x → x·down·up. `down` [in, rank], `up` [rank, out], scale folded
-    in."""
+    """A low-rank change of one linear map, or of several that lie side by side: x → x·down·up.
+
+    `down` is [in, ranks]. `ups` has by first column of the output what changes there, [rank, columns] with the scale
+    folded in, in the order of the ranks.
+    """
 
     down: Tensor
-    up: Tensor
+    ups: Mapping[int, Tensor]
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,3 +67,8 @@ def test_what_an_engine_reads_is_what_was_written(base: LoadedBase, reference: R
     assert result is not None
     assert torch.equal(expected, result)
 
+
+def test_an_adapter_takes_little_more_than_its_weights(base: LoadedBase) -> None:
+    file = Reference(["a", "b"]).file()
+    placed = place(parse(file, {base.id: base}), Arena(1 << 22))
+    assert placed.size_bytes < len(file) + 2 * PAGE

@@ -17,11 +17,11 @@ from torch.nn import functional as F
 
 from core.catalogue import WEIGHTS_FILE
 from inference.pool.chat.config import LlamaConfig
-from inference.pool.chat.linear import SMALLEST_BATCH, Linear
 from inference.pool.chat.lora import Join, join_shapes
 from inference.pool.chat.passes import Pass, Stacked, Stretch, at_least
 from inference.pool.chat.rope import interleaved, rotations
 from inference.pool.encoder_weights import UnsupportedModel
+from inference.pool.linear import SMALLEST_BATCH, Linear
 
 
 @dataclass(frozen=True, slots=True)

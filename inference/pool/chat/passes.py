@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from inference.pool.chat.config import LlamaConfig
 from inference.pool.chat.kv import RowCache
-from inference.pool.chat.linear import SMALLEST_BATCH
 from inference.pool.chat.lora import AdapterStack, Join, JoinShape, LayerChanges
 from inference.pool.chat.rope import rotate
+from inference.pool.linear import SMALLEST_BATCH
 
 
 @dataclass(frozen=True, slots=True)
