@@ -18,9 +18,14 @@ _PATHS = {
 }
 
 
-def curl_call(model_name: str, text: str = EXAMPLE_TEXT, task: Task = Task.CLASSIFICATION) -> str:
-    """A shell command that has the model answer `text`; the key comes from the environment, not the history."""
-    body = _chat(model_name, text) if task is Task.CHAT else {"model": model_name, "input": text}
+def curl_call(
+    model_name: str, text: str = EXAMPLE_TEXT, task: Task = Task.CLASSIFICATION, system: str = ""
+) -> str:
+    """A shell command that has the model answer `text`; the key comes from the environment, not the history.
+
+    `system` is what a chat model is told to be, if anything.
+    """
+    body = _chat(model_name, text, system) if task is Task.CHAT else {"model": model_name, "input": text}
     return (
         f"curl {shlex.quote(get_settings().api_url + _PATHS[task])} \\\n"
         '  -H "Authorization: Bearer $ADAPTARY_API_KEY" \\\n'
@@ -29,9 +34,13 @@ def curl_call(model_name: str, text: str = EXAMPLE_TEXT, task: Task = Task.CLASS
     )
 
 
-def python_call(model_name: str, text: str = EXAMPLE_TEXT, task: Task = Task.CLASSIFICATION) -> str:
+def python_call(
+    model_name: str, text: str = EXAMPLE_TEXT, task: Task = Task.CLASSIFICATION, system: str = ""
+) -> str:
     """A Python program that does the same: with openai's client for a chat, with httpx for the others."""
     if task is Task.CHAT:
+        said = _chat(model_name, text, system)["messages"]
+        messages = "\n".join(f"        {json.dumps(message, ensure_ascii=False)}," for message in said)
         return f"""import os
 
 from openai import OpenAI
@@ -39,7 +48,9 @@ from openai import OpenAI
 client = OpenAI(base_url={json.dumps(get_settings().api_url + "/v1")}, api_key=os.environ["ADAPTARY_API_KEY"])
 answer = client.chat.completions.create(
     model={json.dumps(model_name)},
-    messages={json.dumps(_chat(model_name, text)["messages"], ensure_ascii=False)},
+    messages=[
+{messages}
+    ],
 )
 print(answer.choices[0].message.content)"""
     return f"""import os
@@ -55,5 +66,6 @@ response.raise_for_status()
 print(response.json())"""
 
 
-def _chat(model_name: str, text: str) -> Mapping[str, Any]:
-    return {"model": model_name, "messages": [{"role": "user", "content": text}]}
+def _chat(model_name: str, text: str, system: str) -> Mapping[str, Any]:
+    messages = [{"role": "system", "content": system}] if system else []
+    return {"model": model_name, "messages": [*messages, {"role": "user", "content": text}]}

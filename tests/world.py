@@ -23,6 +23,7 @@ from core.passwords import hash_password
 from core.storage import blob_store, tenant_key
 from core.tenancy import Role, TenantScope
 from inference.gateway.public_ids import Prefix, public_id
+from training.data.columns import ColumnMapping
 
 PASSWORD = "correct horse battery"
 _FILE = b'{"text": "Where is my parcel?", "label": "a"}\n'
@@ -74,7 +75,7 @@ def build_world(scope: TenantScope) -> World:
             filename="messages.csv",
             format="csv",
             size_bytes=100,
-            mapping={"text": "text", "label": "label"},
+            mapping=ColumnMapping("text", "label").to_json(),
             columns=["text", "label"],
             digest="0" * 64,
             blob=f"datasets/{uuid4()}/rows.jsonl",

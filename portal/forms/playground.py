@@ -31,7 +31,7 @@ class ChatForm(FlaskForm):
     system = TextAreaField(
         "System message",
         validators=[Optional(), Length(max=MAXIMUM_TEXT_BYTES, message=_TOO_LONG)],
-        description="What the model is told to be, best as in your data. Empty: the base model's own.",
+        description="What the model is told to be. It answers best when told the same as in its data.",
     )
     said = HiddenField(validators=[Length(max=MAXIMUM_BYTES * 6)])
     text = TextAreaField(

@@ -13,6 +13,7 @@ from core.models.models import Adapter, Model
 from core.tenancy import Permission
 from portal import versions
 from portal.access import allow
+from portal.chat_setup import system_message
 from portal.evaluations import FIGURES
 from portal.session import db, get_or_404, scope
 from portal.snippets import curl_call, python_call
@@ -42,6 +43,8 @@ def show(model_id: UUID) -> ResponseReturnValue:
     month = Month.containing(now())
     found = versions.list_versions(db(), model)
     live = next((version for version in found if version.is_current), None)
+    is_chat = model.task is Task.CHAT and scope().allows(Permission.DATASETS_READ)
+    system = system_message(db(), model) if is_chat else ""
     return render_template(
         "models/show.html",
         model=model,
@@ -53,8 +56,8 @@ def show(model_id: UUID) -> ResponseReturnValue:
         live=live,
         month=month,
         usage=versions.usage_of(db(), model, month) if scope().allows(Permission.USAGE_READ) else None,
-        curl=curl_call(model.name, task=model.task),
-        python=python_call(model.name, task=model.task),
+        curl=curl_call(model.name, task=model.task, system=system),
+        python=python_call(model.name, task=model.task, system=system),
     )
 
 

@@ -27,6 +27,7 @@ from inference.gateway.prediction import (
     WrongTask,
 )
 from portal.access import allow
+from portal.chat_setup import system_message
 from portal.forms.playground import ChatForm, PlaygroundForm
 from portal.highlights import Piece, Span, cut, tones
 from portal.session import db, scope
@@ -46,7 +47,7 @@ def index() -> ResponseReturnValue:
     models, chats = _ready_models(_OF_TEXTS), _ready_models(_OF_CHATS)
     asked = request.args.get("model")
     if asked in [model.name for model in chats] or (chats and not models):
-        return redirect(url_for(".chat", model=asked), code=303)
+        return redirect(url_for(".chat", model=asked or chats[0].name), code=303)
     form = PlaygroundForm(model=asked)
     form.model.choices = [model.name for model in models]
     answer: Prediction | Tagging | None = None
@@ -106,7 +107,8 @@ def pieces(text: str, result: Read) -> list[Piece]:
 def chat() -> ResponseReturnValue:
     """A conversation, which the page itself carries along; for htmx the conversation alone."""
     models = _ready_models(_OF_CHATS)
-    form = ChatForm(model=request.args.get("model"))
+    model = next((model for model in models if model.name == request.args.get("model")), None)
+    form = ChatForm(model=model and model.name, system=_system_message(model) if model else "")
     form.model.choices = [model.name for model in models]
     answer: ChatAnswer | None = None
     problem: str | None = None
@@ -129,6 +131,11 @@ def chat() -> ResponseReturnValue:
         problem=problem,
     )
     return page, 422 if form.is_submitted() and answer is None and not is_part else 200
+
+
+def _system_message(model: Model) -> str:
+    """What the model's data told it to be, for whoever may read that."""
+    return system_message(db(), model) if scope().allows(Permission.DATASETS_READ) else ""
 
 
 def _ready_models(tasks: Collection[Task]) -> list[Model]:

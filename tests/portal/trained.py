@@ -11,6 +11,7 @@ from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
 from core.models.fine_tune_jobs import FineTuneJob, JobStatus, Method
 from core.models.models import Adapter, Model
 from core.tenancy import TenantScope
+from training.data.columns import ColumnMapping
 from training.recipe.settings import FineTuneSettings
 
 LABELS = ["delivery", "refund"]
@@ -51,7 +52,7 @@ def add_version(
         "filename": "messages.csv",
         "format": "csv",
         "size_bytes": 100,
-        "mapping": {"text": "text", "label": "label"},
+        "mapping": ColumnMapping("text", "label").to_json(),
         "digest": "d" * 64,
         "blob": f"datasets/{uuid4()}/rows.jsonl",
         "rows": 100,

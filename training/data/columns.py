@@ -51,13 +51,7 @@ class ColumnMapping:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "ColumnMapping":
-        return cls(
-            value["text"],
-            value.get("label"),
-            value.get("split"),
-            Task(value.get("task", Task.CLASSIFICATION)),
-            value.get("separator"),
-        )
+        return cls(value["text"], value["label"], value["split"], Task(value["task"]), value["separator"])
 
 
 def read_split(value: str, number: int) -> Split:
