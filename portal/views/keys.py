@@ -55,10 +55,12 @@ def create() -> ResponseReturnValue:
 
 
 def _created_page(key: ApiKey, plain: str) -> str:
-    model = db().scalar(
-        select(Model.name).where(Model.current_adapter_id.is_not(None)).order_by(Model.name).limit(1)
+    model = (
+        db()
+        .scalars(select(Model).where(Model.current_adapter_id.is_not(None)).order_by(Model.name).limit(1))
+        .one_or_none()
     )
-    curl = snippets.curl_call(model or _MODEL_TO_COME)
+    curl = snippets.curl_call(model.name, task=model.task) if model else snippets.curl_call(_MODEL_TO_COME)
     return render_template("keys/created.html", key=key, plain=plain, curl=curl, has_model=bool(model))
 
 
