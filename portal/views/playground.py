@@ -139,7 +139,9 @@ def _system_message(model: Model) -> str:
 
 
 def _ready_models(tasks: Collection[Task]) -> list[Model]:
-    query = select(Model).where(Model.current_adapter_id.is_not(None), Model.task.in_(tasks))
+    query = select(Model).where(
+        Model.current_adapter_id.is_not(None), Model.deleted_at.is_(None), Model.task.in_(tasks)
+    )
     return list(db().scalars(query.order_by(Model.name)))
 
 
