@@ -38,6 +38,7 @@ class Settings:
     app_database_url: str = field(repr=False)
     operator_database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
+    metrics_token: str = field(repr=False)
     blob_url: str = field(repr=False)
     pool_url: str
     portal_url: str
@@ -75,6 +76,7 @@ class Settings:
             app_database_url=reader.database_url("APP_DATABASE_URL"),
             operator_database_url=reader.database_url("OPERATOR_DATABASE_URL"),
             redis_url=reader.required("REDIS_URL"),
+            metrics_token=reader.optional_secret("METRICS_TOKEN"),
             blob_url=reader.text("BLOB_URL", f"file://{reader.state_dir.absolute()}/blobs"),
             pool_url=reader.text("POOL_URL", "http://127.0.0.1:8002"),
             portal_url=reader.public_url("PORTAL_URL", "http://127.0.0.1:8000"),
@@ -127,6 +129,10 @@ class _Reader:
         if value and len(value) < MINIMUM_SECRET_LENGTH:
             self.problems.append(f"  {name}: shorter than {MINIMUM_SECRET_LENGTH} characters")
         return value
+
+    def optional_secret(self, name: str) -> str:
+        """Empty where the variable is not set."""
+        return self.secret(name) if self._values.get(name) else ""
 
     def key(self, name: str) -> bytes:
         value = self.required(name)

@@ -181,7 +181,9 @@ def test_without_a_key_in_force_the_api_answers_public_routes_only(api, world, r
         for key in (None, "ad_live_nonsense", api_keys.generate(), revoked_key):
             response = ask(api, method, path, key, body)
             where = f"{method} {path} with {key}: {response.status_code}"
-            if access_of(api, rule).public:
+            if rule.endpoint == "health.readyz":  # there is no pool
+                assert response.status_code == 503, where
+            elif access_of(api, rule).public:
                 assert response.status_code < 400, where
             else:
                 assert response.status_code == 401, where
@@ -192,6 +194,8 @@ def test_a_key_reaches_what_keys_of_its_kind_have_permission_for(api, world, may
     key = new_key(world.scope, may_manage=may_manage)
     allowed = (MANAGING_KEY_PERMISSIONS if may_manage else KEY_PERMISSIONS) | {None}
     for method, path, rule in calls(api, world.arguments):
+        if access_of(api, rule).public:
+            continue
         response = ask(api, method, path, key, {"model": world.model_name, "input": "text"})
         where = f"{method} {path}: {response.status_code}"
         assert response.status_code < 500, where

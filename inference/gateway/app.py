@@ -11,6 +11,7 @@ from core.config import get_settings
 from core.log import configure_logging
 from inference.gateway import auth, errors, limits, request_id
 from inference.gateway.access import require_stated_access
+from inference.gateway.metrics import ApiMetrics
 from inference.gateway.routes import (
     batches,
     chat,
@@ -42,7 +43,8 @@ def create_api(more: Sequence[Blueprint] = ()) -> Flask:
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
     app.before_request(_start_clock)
-    for part in (request_id, errors, auth, limits):
+    metrics = app.extensions["metrics"] = ApiMetrics()
+    for part in (request_id, errors, auth, limits, metrics):
         part.init_app(app)
     for routes in (classify, tag, embeddings, chat, huggingface, models, files, batches, openapi, health):
         app.register_blueprint(routes.bp)

@@ -30,10 +30,11 @@ def caller() -> VerifiedKey:
 
 @dataclass(frozen=True, slots=True)
 class PlanLimits:
-    """What the plan of the key's tenant allows a minute."""
+    """What the plan of the key's tenant allows a minute, and which plan that is."""
 
     requests_per_minute: int
     tokens_per_minute: int
+    plan_code: str
 
 
 def limits_of_plan() -> PlanLimits:
@@ -83,7 +84,7 @@ def _verify(plain: str, last_used: "_LastUsed") -> tuple[VerifiedKey, PlanLimits
 
 
 def _limits(session: Session, tenant_id: UUID) -> PlanLimits:
-    plan = select(Plan.requests_per_minute, Plan.tokens_per_minute).where(
+    plan = select(Plan.requests_per_minute, Plan.tokens_per_minute, Plan.code).where(
         Plan.code == held_plan_code(tenant_id)
     )
     return PlanLimits(*session.execute(plan).one())

@@ -1,7 +1,8 @@
 """What a view takes and gives, stated beside it: the OpenAPI document is made of this."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -16,13 +17,14 @@ JSON = "application/json"
 class Description:
     """`answer` is the JSON that comes with `status`, and `media` the other types that may come instead.
 
-    `body`, `form` (multipart, with a file) and `query` are what the view reads; `errors` the statuses that it
-    answers with beyond those that every route can.
+    `also` is the JSON of other statuses that are no errors. `body`, `form` (multipart, with a file) and `query` are
+    what the view reads; `errors` the statuses that it answers with beyond those that every route can.
     """
 
     answer: Schema | None
     status: int
     media: tuple[str, ...]
+    also: Mapping[int, Schema]
     body: Schema | None
     form: Schema | None
     query: Schema | None
@@ -34,13 +36,14 @@ def describes(
     *,
     status: int = 200,
     media: tuple[str, ...] = (),
+    also: Mapping[int, Schema] = MappingProxyType({}),
     body: Schema | None = None,
     form: Schema | None = None,
     query: Schema | None = None,
     errors: tuple[int, ...] = (),
 ) -> Callable[[View], View]:
     """State what the view takes and gives; see Description."""
-    description = Description(answer, status, media, body, form, query, errors)
+    description = Description(answer, status, media, also, body, form, query, errors)
 
     def state(view: View) -> View:
         view.description = description  # type: ignore[attr-defined]

@@ -68,8 +68,8 @@ def _schemas(descriptions: list[Description]) -> tuple[Refs, dict[str, Any]]:
     used: dict[tuple[Schema, Mode], None] = {(ErrorAnswer, "serialization"): None}
     for it in descriptions:
         used.update({(schema, "validation"): None for schema in (it.body, it.form, it.query) if schema})
-        if it.answer is not None:
-            used[it.answer, "serialization"] = None
+        answers = [*it.also.values(), *([it.answer] if it.answer else [])]
+        used.update({(schema, "serialization"): None for schema in answers})
     refs, definitions = models_json_schema(list(used), ref_template=_REF)
     return refs, definitions["$defs"]
 
@@ -119,9 +119,15 @@ def _responses(rule: Rule, it: Description, access: Access, refs: Refs) -> dict[
     statuses |= {404} if rule.arguments else set()
     statuses |= set(_WITH_BODY) if it.body or it.form else set()
     error = {JSON: {"schema": refs[ErrorAnswer, "serialization"]}}
-    return {it.status: _response(it.status, content)} | {
-        status: _response(status, error) for status in statuses
+    also = {
+        status: _response(status, {JSON: {"schema": refs[schema, "serialization"]}})
+        for status, schema in it.also.items()
     }
+    return (
+        {status: _response(status, error) for status in statuses}
+        | also
+        | {it.status: _response(it.status, content)}
+    )
 
 
 def _response(status: int, content: Mapping[str, Any]) -> dict[str, Any]:
