@@ -69,6 +69,8 @@ class Pool:
         """Requests are answered inside this context."""
         chat = self.chat.process.running() if self.chat else contextlib.nullcontext()
         async with chat, self.dispatcher.running():
+            if self.chat:
+                await self.chat.process.ready()
             yield
         for thread in (self.reader, self.loader):
             thread.shutdown(wait=False, cancel_futures=True)

@@ -60,22 +60,24 @@ class ChatProcess:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Requests are answered inside this context. Raises ChatProcessLost if the process cannot start."""
+        """The process runs inside this context, and requests are answered once it is `ready`."""
         self._start()
-        lost = asyncio.create_task(self._lost.wait())
-        ready = asyncio.create_task(self._ready.wait())
-        await asyncio.wait((lost, ready), return_when=asyncio.FIRST_COMPLETED)
-        lost.cancel()
-        if not ready.done():
-            ready.cancel()
-            self._stop()
-            raise ChatProcessLost("The chat engine did not start: its own message says why.")
         watch = asyncio.create_task(self._watch())
         try:
             yield
         finally:
             watch.cancel()
             await asyncio.get_running_loop().run_in_executor(None, self._stop)
+
+    async def ready(self) -> None:
+        """Return once requests are answered. Raises ChatProcessLost if the process dies before."""
+        lost = asyncio.create_task(self._lost.wait())
+        ready = asyncio.create_task(self._ready.wait())
+        await asyncio.wait((lost, ready), return_when=asyncio.FIRST_COMPLETED)
+        lost.cancel()
+        ready.cancel()
+        if not self.is_running:
+            raise ChatProcessLost("The chat engine did not start: its own message says why.")
 
     @property
     def is_running(self) -> bool:

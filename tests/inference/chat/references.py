@@ -81,7 +81,7 @@ class ChatReference:
                 r=rank,
                 lora_alpha=self.alpha,
                 target_modules=list(targets),
-                layers_to_transform=layers and list(layers),
+                layers_to_transform=None if layers is None else list(layers),
             )
             # PEFT draws lora_A from torch's own generator, which stands wherever earlier tests left it.
             with torch.random.fork_rng():
@@ -91,7 +91,7 @@ class ChatReference:
                     if "lora_B" in name:
                         parameter.data.copy_(torch.randn_like(parameter) * strength)
 
-    def greedy(self, prompt: Sequence[int], max_tokens: int) -> list[int]:
+    def greedy(self, prompt: Sequence[int], max_tokens: int | None) -> list[int]:
         """The tokens that transformers' generate writes after `prompt`."""
         model = self.peft or self.model
         ids = torch.tensor([list(prompt)])

@@ -6,6 +6,7 @@ import pytest
 
 from inference.pool.chat.base import ChatBase, load_chat_base
 from inference.pool.chat.engine import ChatEngine, ChatLimits, PromptTooLong
+from inference.pool.chat.requests import ChatRequest, Failed
 from inference.pool.chat.sampling import Sampling
 from tests.inference.chat.references import ALL_TARGETS, REAL, TINY_LENGTH, ChatReference
 from tests.inference.chat.runs import Run, answer, answer_staggered, request
@@ -36,7 +37,7 @@ def test_rows_of_any_adapter_join_and_leave_without_moving_each_other(
 ) -> None:
     choose = random.Random(1)
     requests = {}
-    arrivals: dict[int, list] = {}
+    arrivals: dict[int, list[ChatRequest]] = {}
     for round_number in range(2):
         for index, reference in enumerate(references):
             prompt = prompt_of(choose.choice(LENGTHS), seed=10 * round_number + index)
@@ -102,7 +103,7 @@ def test_a_seed_gives_one_text_alone_and_in_company(
 ) -> None:
     adapters = [reference.adapter(base) for reference in references]
 
-    def seeded() -> list:
+    def seeded() -> list[ChatRequest]:
         return [
             request(prompt_of(70 + index, seed=index), adapter=adapter, max_tokens=15, sampling=sampling)
             for index, adapter in enumerate(adapters)
@@ -129,7 +130,7 @@ def test_without_a_seed_texts_differ(engine: ChatEngine) -> None:
 def test_an_adapter_of_nan_ends_its_own_row_only(
     engine: ChatEngine, base: ChatBase, references: list[ChatReference], value: float
 ) -> None:
-    arrivals: dict[int, list] = {0: [], 4: [], 8: []}
+    arrivals: dict[int, list[ChatRequest]] = {0: [], 4: [], 8: []}
     healthy = []
     for index, reference in enumerate(references[1:]):
         prompt = prompt_of(12 + index, seed=index)
@@ -254,6 +255,6 @@ def test_a_step_that_fails_gives_up_its_rows_and_the_engine_lives_on(
         patch.setattr(engine.base.decoder.__class__, "forward", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             engine.step(0)
-    assert [(event.id, event.code) for event in engine.abandon()] == [(lost.id, "engine_failed")]
+    assert engine.abandon() == [Failed(lost.id, "engine_failed", "The engine failed.")]
     assert engine.reserved_tokens == 0
     assert answer(engine, request(prompt_of(5), max_tokens=5))[0].tokens == 5
