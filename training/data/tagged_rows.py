@@ -37,7 +37,10 @@ class TokensRow:
 
     @property
     def answer(self) -> str:
-        return " ".join(self.tags)
+        # Texts that differ in punctuation only count as the same, so its tags are left aside.
+        return " ".join(
+            tag for token, tag in zip(self.tokens, self.tags, strict=True) if any(map(str.isalnum, token))
+        )
 
     @property
     def shown(self) -> str:
