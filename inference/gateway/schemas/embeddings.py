@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from inference.gateway.prediction import Embeddings
-from inference.gateway.schemas.texts import text_list
+from inference.gateway.schemas.texts import Texts, text_list
 
 
 class EmbeddingsRequest(BaseModel):
@@ -16,7 +16,7 @@ class EmbeddingsRequest(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     model: str = Field(min_length=1, max_length=64)
-    input: list[str]
+    input: Texts
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: None = None
     user: str | None = None

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
 
 from inference.gateway.prediction import Prediction, Tagging
-from inference.gateway.schemas.texts import text_list
+from inference.gateway.schemas.texts import Texts, text_list
 
 
 class PipelineParameters(BaseModel):
@@ -29,7 +29,7 @@ class PipelineRequest(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    inputs: list[str]
+    inputs: Texts
     parameters: PipelineParameters = Field(default_factory=lambda: PipelineParameters(top_k=None))
     options: dict[str, bool] | None = None
 

@@ -1,11 +1,22 @@
 """Requests that send texts, and what they used."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
+
+from inference.gateway.prediction import MAXIMUM_TEXTS
 
 DIGITS = 6
 """Decimals of a score in an answer."""
+
+_TEXT = {"type": "string", "minLength": 1}
+Texts = Annotated[
+    list[str],
+    WithJsonSchema(
+        {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MAXIMUM_TEXTS}]}
+    ),
+]
+"""One text or a list of them, which a validator makes one of; the description of the API says both."""
 
 
 class TextsRequest(BaseModel):
@@ -14,7 +25,7 @@ class TextsRequest(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     model: str = Field(min_length=1, max_length=64)
-    input: list[str]
+    input: Texts
     truncate: bool = False
 
     @field_validator("input", mode="before")
