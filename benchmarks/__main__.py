@@ -12,7 +12,7 @@ from benchmarks.results import FILE, Row, keep, show
 
 # A module each, with `measure(quick) -> Iterable[Row]`. Imported one at a time: what one needs is no other's burden.
 BENCHMARKS = {
-    "encoder": "benchmarks.shared_pool",
+    "encoder": "benchmarks.encoder_pool",
     "portal-fine-tune": "benchmarks.portal_fine_tune",
 }
 

@@ -151,7 +151,7 @@ def _after_attention(layer: _Layer, context: Tensor, hidden: Tensor, changes: Se
     inner = layer.intermediate(hidden)
     for start, end, change in changes:
         _apply(change.intermediate, hidden, inner, start, end)
-    inner = F.gelu(inner)
+    torch.ops.aten.gelu_(inner)  # in place: a fresh tensor of this size costs as much in page faults
     out = layer.output.plus(inner, hidden)
     for start, end, change in changes:
         _apply(change.output, inner, out, start, end)

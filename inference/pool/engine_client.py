@@ -18,6 +18,7 @@ _BATCH_SECONDS = 30.0
 """No batch takes a tenth of this: an engine that does hangs, and is ended."""
 
 _SECRETS = ("POOL_TICKET_KEY",)
+_KEPT_BYTES = str(1 << 30)
 
 
 class EngineDied(Exception):
@@ -109,11 +110,16 @@ class EngineClient:
 
 
 def _environ(threads: int) -> dict[str, str]:
-    """The engine's environment: no secret, and no waiting of idle threads that takes a core from another engine."""
+    """The engine's environment: no secret, and no waiting of idle threads that takes a core from another engine.
+
+    Memory that a batch frees is kept for the next one: given back to the system, its page faults take 3 % of the time.
+    """
     own = {name: value for name, value in os.environ.items() if name not in _SECRETS}
     return own | {
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         "OMP_WAIT_POLICY": "PASSIVE",
         "TOKENIZERS_PARALLELISM": "false",
+        "MALLOC_MMAP_THRESHOLD_": _KEPT_BYTES,
+        "MALLOC_TRIM_THRESHOLD_": _KEPT_BYTES,
     }
