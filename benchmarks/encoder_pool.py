@@ -161,9 +161,7 @@ def _our_loading(file: bytes, bases: dict[str, LoadedBase], resident: int, round
 
     for number in range(resident):
         load(f"resident {number}")
-    return statistics.median(
-        _milliseconds(lambda number=number: load(str(number))) for number in range(rounds)
-    )
+    return statistics.median(_milliseconds(partial(load, str(number))) for number in range(rounds))
 
 
 def _peft_loading(peft: PeftTenants, rounds: int) -> float:
