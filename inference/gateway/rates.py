@@ -14,6 +14,8 @@ from threading import Lock
 
 import structlog
 from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from core.config import get_settings
 
@@ -227,6 +229,7 @@ def process_rates() -> Rates:
             url,
             socket_timeout=_TIMEOUT_SECONDS,
             socket_connect_timeout=_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 1),  # once, for a kept connection to a Redis that has since restarted
             health_check_interval=30,
         )
     )
