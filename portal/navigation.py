@@ -51,6 +51,7 @@ TENANT = (
         (
             Link("Playground", "playground.index", "terminal", Permission.PREDICT),
             Link("API keys", "keys.index", "key-round", Permission.KEYS_READ),
+            Link("API reference", "api_docs.show", "book-open", Permission.MODELS_READ),
         ),
     ),
     Group(

@@ -46,13 +46,18 @@ def create_api(more: Sequence[Blueprint] = ()) -> Flask:
     metrics = app.extensions["metrics"] = ApiMetrics()
     for part in (request_id, errors, auth, limits, metrics):
         part.init_app(app)
+    add_routes(app, more)
+    app.after_request(_finish)
+    require_stated_access(app)
+    return app
+
+
+def add_routes(app: Flask, more: Sequence[Blueprint] = ()) -> None:
+    """Give `app` the API's routes, and `more`."""
     for routes in (classify, tag, embeddings, chat, huggingface, models, files, batches, openapi, health):
         app.register_blueprint(routes.bp)
     for blueprint in more:
         app.register_blueprint(blueprint)
-    app.after_request(_finish)
-    require_stated_access(app)
-    return app
 
 
 def _start_clock() -> None:
