@@ -1,6 +1,5 @@
 """Models and their versions: compare them, choose the one that answers, and see how to call it."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
@@ -51,7 +50,7 @@ def show(model_id: UUID) -> ResponseReturnValue:
         base=get_base_model(model.base_model),
         versions=found,
         figures=FIGURES[model.task],
-        labels=_labels(live.adapter, model.task) if live else (),
+        labels=live.adapter.labels if live else (),
         comparison=versions.compare(found),
         live=live,
         month=month,
@@ -59,13 +58,6 @@ def show(model_id: UUID) -> ResponseReturnValue:
         curl=curl_call(model.name, task=model.task, system=system),
         python=python_call(model.name, task=model.task, system=system),
     )
-
-
-def _labels(adapter: Adapter, task: Task) -> Sequence[str]:
-    """What the adapter answers with: its labels, of a tagger the types of its tags."""
-    if task is not Task.TAGGING:
-        return adapter.labels
-    return sorted({tag.partition("-")[2] for tag in adapter.labels} - {""})
 
 
 @bp.post("/<uuid:model_id>/versions/<uuid:adapter_id>/promote")

@@ -107,7 +107,7 @@ EVALUATIONS: dict[Task, dict[str, Any]] = {
 LABELS = {
     Task.CLASSIFICATION: ["delivery", "refund"],
     Task.MULTI_LABEL: ["broken", "late"],
-    Task.TAGGING: ["O", "B-ORDER", "I-ORDER", "B-PRODUCT", "I-PRODUCT"],
+    Task.TAGGING: ["ORDER", "PRODUCT"],
     Task.CHAT: [],
 }
 
