@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -37,7 +38,7 @@ def base(tmp_path_factory) -> Iterator[BaseModel]:
         patch.setattr("training.recipe.chat.decoder.LORA_LAYERS", 2)
         patch.setattr("training.recipe.chat.samples.MAX_NEW_TOKENS", 4)
         patch.setattr("training.recipe.chat.run.CHAT", replace(schedule.CHAT, batch_rows=4))
-        yield make_tiny_base(converted, real)
+        yield make_tiny_base(converted, real, "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +110,7 @@ def test_transformers_and_peft_give_the_loss_that_was_evaluated(trained, base):
     config = LoraConfig(r=int(metadata["rank"]), lora_alpha=int(metadata["alpha"]), target_modules=targets)
     plain = AutoModelForCausalLM.from_pretrained(base.folder())
     model = get_peft_model(plain, config)
-    loaded = set_peft_model_state_dict(
+    loaded: Any = set_peft_model_state_dict(
         model, {f"base_model.model.{name}": tensor for name, tensor in tensors.items()}
     )
     assert not loaded.unexpected_keys

@@ -15,9 +15,9 @@ CHAT = default_base_model(Task.CHAT)
 SYSTEM = Message("system", "You answer.")
 
 
-def make_tiny_base(converted: Path, real: Path) -> BaseModel:
+def make_tiny_base(converted: Path, real: Path, base_id: str) -> BaseModel:
     """A Llama of 3 layers in `converted`, which stands in for core.catalogue.CONVERTED; `real`: the real one's folder."""
-    folder = converted / "tiny"
+    folder = converted / base_id
     folder.mkdir(parents=True)
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         shutil.copy(real / name, folder)
@@ -35,7 +35,7 @@ def make_tiny_base(converted: Path, real: Path) -> BaseModel:
     )
     torch.manual_seed(0)
     LlamaForCausalLM(config).save_pretrained(folder)
-    return replace(CHAT, id="tiny", hidden_size=64, max_length=96, sha256=sha256_of(folder / WEIGHTS_FILE))
+    return replace(CHAT, id=base_id, hidden_size=64, max_length=96, sha256=sha256_of(folder / WEIGHTS_FILE))
 
 
 def chats(train: int = 12, validation: int = 3, test: int = 3) -> ChatData:
