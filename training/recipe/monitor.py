@@ -18,7 +18,7 @@ class Monitor(Protocol):
         """
 
     def metric(self, name: str, step: int, epoch: float, value: float) -> None:
-        """A point of a curve: train_loss, validation_loss, validation_accuracy or validation_macro_f1.
+        """A point of a curve: train_loss, validation_loss, validation_accuracy, validation_macro_f1 or validation_f1.
 
         `epoch` counts from 0 and has fractions. After a resumption points can come a second time.
         """

@@ -45,10 +45,10 @@ ENCODER = Pace(
 
 CHAT = Pace(
     batch_rows=8,
-    steps=125,
+    steps=110,
     least_epochs=2,
     most_epochs=8,
-    learning_rates={Method.LORA: 5e-3},
+    learning_rates={Method.LORA: 4e-3},
     head_factors={Method.LORA: 1.0},  # a decoder has no head that is trained
 )
 

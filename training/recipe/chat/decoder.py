@@ -15,7 +15,7 @@ from training.recipe.device import mixed_precision
 from training.recipe.encoder import alpha
 from training.recipe.loading import quiet
 
-LORA_LAYERS = 6
+LORA_LAYERS = 10
 """How many layers LoRA changes, counted from the top; docs/fine-tuning.md has what others gave."""
 
 _LINEAR_MAPS = r"(self_attn\.(q_proj|k_proj|v_proj|o_proj)|mlp\.(gate_proj|up_proj|down_proj))"
