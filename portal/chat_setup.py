@@ -12,7 +12,7 @@ from core.models.models import Adapter, Model
 from core.privacy.pseudonymise import generalise
 from core.storage import BlobCorrupt, BlobNotFound
 from training.data.chat_rows import SYSTEM
-from training.data.datasets import iter_rows
+from training.data.datasets import DatasetError, iter_rows
 from training.data.rows import ChatRow
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ def system_message(session: Session, model: Model) -> str:
         return ""
     try:
         found = {_system_of(row) for row in islice(iter_rows(session, version), _LOOKED_AT)}
-    except (BlobNotFound, BlobCorrupt):
+    except (BlobNotFound, BlobCorrupt, DatasetError):
         log.exception("dataset_rows_unreadable", version_id=str(version.id))
         return ""
     return found.pop() if len(found) == 1 else ""

@@ -1,15 +1,23 @@
 """The playground answers as the API does, shows what was replaced, and is metered as what it is."""
 
+import html
+import json
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from core.models.usage import UsageSource
+from core.catalogue import Task
+from core.config import get_settings
+from core.models.usage import UsageKind, UsageSource
+from inference.gateway import chat
+from inference.gateway.pool_client import PoolClient
 from inference.gateway.prediction import Replacement, Result, Score
 from portal.highlights import Piece
 from portal.snippets import curl_call
 from portal.views.playground import pieces
 from tests.inference.adapter_files import Reference
+from tests.inference.chat_files import ChatReference
 from tests.inference.conftest import PASSWORD, Caller, publish
 from tests.inference.pool_process import PoolProcess
 
@@ -66,6 +74,45 @@ def test_a_part_of_the_page_comes_for_htmx(browser: FlaskClient, caller: Caller,
     page = browser.post("/playground", data=data, headers={"HX-Request": "true"}).get_data(as_text=True)
     assert "delivery" in page
     assert "<html" not in page
+
+
+def test_entities_are_marked_where_the_text_has_them(browser: FlaskClient, caller: Caller) -> None:
+    publish(caller.scope, "tagger", Reference(["O", "B-ITEM", "I-ITEM"], seed=3, task=Task.TAGGING))
+    text = "Two desk lamps for jane.roe@example.com"
+    page = browser.post("/playground", data={"model": "tagger", "text": text}).get_data(as_text=True)
+    said = caller.post({"model": "tagger", "input": text}, "/v1/tag").get_json()
+    for entity in said["results"][0]["entities"]:
+        assert f">{text[entity['start'] : entity['end']]}<small>{entity['label']}</small>" in page
+        assert f"{entity['start']}–{entity['end']}" in page
+    assert "/v1/tag" in page
+
+
+def test_several_labels_are_marked_as_chosen(browser: FlaskClient, caller: Caller) -> None:
+    publish(caller.scope, "topics", Reference(["late", "broken", "rude"], seed=5, task=Task.MULTI_LABEL))
+    page = browser.post("/playground", data={"model": "topics", "text": "Where is it?"})
+    said = caller.classify("topics", "Where is it?").get_json()
+    chosen = [one for one in said["results"][0]["scores"] if one["score"] >= 0.5]
+    assert page.get_data(as_text=True).count(">chosen</span>") == len(chosen)
+
+
+def test_a_conversation_goes_on_and_each_answer_leaves_what_was_read_and_written(
+    browser: FlaskClient, caller: Caller, whole_pool: PoolProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        chat, "pool_client", lambda: PoolClient(whole_pool.url, get_settings().pool_ticket_key)
+    )
+    publish(caller.scope, "faq", ChatReference(seed=5))
+    data = {"model": "faq", "text": "Hello?", "temperature": "0", "max_tokens": "4"}
+    page = browser.post("/playground/chat", data=data).get_data(as_text=True)
+    said = html.unescape(page.partition('name="said" type="hidden" value="')[2].partition('"')[0])
+    assert [one["role"] for one in json.loads(said)] == ["user", "assistant"]
+    again = browser.post("/playground/chat", data={**data, "said": said, "text": "And then?"})
+    assert again.get_data(as_text=True).count('<li data-role="assistant">') == 2
+    facts = [(fact.kind, fact.source) for fact in caller.facts()]
+    assert facts == 2 * [
+        (UsageKind.CHAT_INPUT, UsageSource.PLAYGROUND),
+        (UsageKind.CHAT_OUTPUT, UsageSource.PLAYGROUND),
+    ]
 
 
 @pytest.mark.parametrize(
