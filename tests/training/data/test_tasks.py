@@ -100,7 +100,7 @@ def codes(version) -> dict[str, list[int]]:
             SEVERAL,
             Task.MULTI_LABEL,
             ["broken", "late"],
-            lambda split: MultiLabelRow(1, SEVERAL[0]["text"], (), split),
+            lambda split: MultiLabelRow(1, str(SEVERAL[0]["text"]), (), split),
         ),
     ],
     ids=["chat", "tagging", "multi-label"],
