@@ -24,27 +24,25 @@ def sample_answers(
 ) -> list[dict[str, Any]]:
     """What is answered to each conversation's last question, greedily, beside what was expected.
 
-    `beat` is told of every token round, with the number of its answers.
+    One that is too long to be read is left out. `beat` is told of every round of tokens, with the number of answers.
     """
-    if not conversations:
+    read = [(one.row, kept) for one in conversations if (kept := tokenizer.shorten(one.messages))]
+    if not read:
         return []
-    cuts = [_last_answer(conversation.messages) for conversation in conversations]
-    asked = [conversation.messages[:end] for conversation, end in zip(conversations, cuts, strict=True)]
-    prompts = [tokenizer.prompt(messages) for messages in asked]
+    cuts = [_last_answer(messages) for _, messages in read]
+    prompts = [tokenizer.prompt(messages[:end]) for (_, messages), end in zip(read, cuts, strict=True)]
     answers = _answer(decoder, tokenizer, prompts, beat)
     with decoder.unadapted():
         base_answers = _answer(decoder, tokenizer, prompts, beat)
     return [
         {
-            "row": conversation.row,
-            "prompt": conversation.messages[end - 1].content if end else "",
-            "expected": conversation.messages[end].content,
+            "row": row,
+            "prompt": messages[end - 1].content if end else "",
+            "expected": messages[end].content,
             "answer": answer,
             "base_answer": base_answer,
         }
-        for conversation, end, answer, base_answer in zip(
-            conversations, cuts, answers, base_answers, strict=True
-        )
+        for (row, messages), end, answer, base_answer in zip(read, cuts, answers, base_answers, strict=True)
     ]
 
 

@@ -111,11 +111,11 @@ class ChatTokenizer:
         """
         rows, left_out = [], []
         for conversation in conversations:
-            found = self._fit(conversation)
-            if found is None:
+            messages = self.shorten(conversation.messages)
+            if messages is None:
                 left_out.append(conversation.row)
             else:
-                rows.append(found)
+                rows.append(TokenizedChat(*self._tokenize(messages), conversation.row))
             beat(1)
         return TokenizedChats.of(rows), left_out
 
@@ -133,19 +133,16 @@ class ChatTokenizer:
         """What `ids` say, without marks."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
-    def _fit(self, conversation: Conversation) -> TokenizedChat | None:
-        messages = list(conversation.messages)
-        first = 1 if messages[0].role == "system" else 0
-        while True:
-            ids, is_said = self._tokenize(messages)
-            if len(ids) <= self._max_length:
-                return TokenizedChat(ids, is_said, conversation.row)
-            following = next(
-                (i for i in range(first + 1, len(messages)) if messages[i].role == "user"), len(messages)
-            )
-            del messages[first:following]
-            if not any(message.role == "assistant" for message in messages):
-                return None
+    def shorten(self, messages: Sequence[Message]) -> list[Message] | None:
+        """`messages` without the oldest turns, as far as the model cannot read them all; None where it still cannot."""
+        kept = list(messages)
+        first = 1 if kept[0].role == "system" else 0
+        while any(message.role == "assistant" for message in kept):
+            if len(self._tokenize(kept)[0]) <= self._max_length:
+                return kept
+            users = (index for index in range(first + 1, len(kept)) if kept[index].role == "user")
+            del kept[first : next(users, len(kept))]
+        return None
 
     def _tokenize(self, messages: Sequence[Message]) -> tuple[Ids, Flags]:
         """Ids, and which of them the assistant says: its contents with the mark that ends a turn.
