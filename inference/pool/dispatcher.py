@@ -115,7 +115,7 @@ class Dispatcher:
         self._batch_tokens = batch_tokens
         self._metrics = metrics
         self._scheduler: FairScheduler[_Place] = FairScheduler(
-            tenant_limit=tenant_queue_tokens, total_limit=queue_tokens
+            tenant_limit=tenant_queue_tokens, total_limit=queue_tokens, quantum=batch_tokens
         )
         self._failed: deque[_Batch] = deque()
         self._wake = asyncio.Event()

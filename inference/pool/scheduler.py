@@ -58,13 +58,16 @@ class _TenantQueue(Generic[T]):
     credited: bool = False
     """Whether this visit's quantum was given: a visit that a full batch cut short goes on in the next
     batch."""
+    newcomer: bool = True
+    """Whether it has been idle, and nothing of it has run since."""
 
 
 class FairScheduler(Generic[T]):
     """Queues of work by tenant. Not thread-safe: one thread, or one event loop, owns it."""
 
     def __init__(self, *, tenant_limit: int, total_limit: int, quantum: int = 64) -> None:
-        """Limits and quantum are in tokens. A small quantum mixes more tenants into each batch."""
+        """Limits and quantum are in tokens. A quantum of a batch's size serves short requests whole; a smaller one mixes
+        more tenants into each batch."""
         if min(tenant_limit, total_limit, quantum) < 1:
             raise ValueError("Limits and quantum must be at least 1 token.")
         self._tenant_limit = tenant_limit
@@ -102,14 +105,13 @@ class FairScheduler(Generic[T]):
     def take(self, budget: int, now: float) -> Batch[T]:
         """The next batch, of at most `budget` tokens, or of one work that alone is larger. Empty if nothing
         waits."""
-        batch: Batch[T] = Batch([], [])
-        room = budget
+        waiting = any(queue.work and not queue.newcomer for queue in self._round)
+        batch = self._take_newcomers(budget, now) if waiting else Batch([], [])
+        room = 0 if batch.work else budget
         while self._round and room > 0:
             queue = self._round[0]
             self._drop_expired(queue, now, batch)
-            if not queue.credited:
-                queue.deficit += self._quantum * queue.weight
-                queue.credited = True
+            self._credit(queue)
             while queue.work and queue.work[0].tokens <= queue.deficit:
                 if queue.work[0].tokens > room and batch.work:
                     return batch
@@ -121,6 +123,30 @@ class FairScheduler(Generic[T]):
                 if room <= 0:
                     break
             self._end_visit(queue, cut_short=room <= 0)
+        return batch
+
+    def _take_newcomers(self, budget: int, now: float) -> Batch[T]:
+        """A batch of those alone who were idle, so that they need not wait for a batch that others fill.
+
+        What they get is their next visit's quantum, given early, so it costs the others nothing but the order. Whoever
+        has run stays in the round until its turn, and is no newcomer before: nobody overtakes twice in a round (as in
+        FQ-CoDel, RFC 8290).
+        """
+        batch: Batch[T] = Batch([], [])
+        room = budget
+        for queue in [queue for queue in self._round if queue.newcomer]:
+            self._drop_expired(queue, now, batch)
+            self._credit(queue)
+            while queue.work and queue.work[0].tokens <= queue.deficit:
+                if queue.work[0].tokens > room and batch.work:
+                    return batch
+                item = self._pop(queue)
+                queue.deficit -= item.tokens
+                room -= item.tokens
+                batch.work.append(item)
+                self._drop_expired(queue, now, batch)
+            if not queue.work:
+                queue.deficit = 0
         return batch
 
     def take_one(self, now: float, admits: Callable[[str, Work[T]], bool]) -> Batch[T]:
@@ -138,9 +164,7 @@ class FairScheduler(Generic[T]):
                 passed += 1
                 continue
             passed = 0
-            if not queue.credited:
-                queue.deficit += self._quantum * queue.weight
-                queue.credited = True
+            self._credit(queue)
             if queue.work and queue.work[0].tokens <= queue.deficit:
                 item = self._pop(queue)
                 queue.deficit -= item.tokens
@@ -170,7 +194,14 @@ class FairScheduler(Generic[T]):
 
     def queued_tenants(self) -> dict[str, int]:
         """Tokens waiting, by tenant, of the tenants that have any."""
-        return {tenant: queue.tokens for tenant, queue in self._queues.items()}
+        return {tenant: queue.tokens for tenant, queue in self._queues.items() if queue.tokens}
+
+    def _credit(self, queue: _TenantQueue[T]) -> None:
+        """Give the queue its quantum, once a visit."""
+        queue.newcomer = False
+        if not queue.credited:
+            queue.deficit += self._quantum * queue.weight
+            queue.credited = True
 
     def _drop_expired(self, queue: _TenantQueue[T], now: float, batch: Batch[T]) -> None:
         while queue.work and queue.work[0].deadline <= now:

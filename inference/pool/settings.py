@@ -67,7 +67,7 @@ class PoolSettings:
             port=positive("POOL_PORT", 8002),
             base_models=tuple((environ.get("POOL_BASE_MODELS") or _BASE_MODELS).split(",")),
             adapter_bytes=positive("POOL_ADAPTER_BYTES", 1 << 30),
-            batch_tokens=positive("POOL_BATCH_TOKENS", 512),
+            batch_tokens=positive("POOL_BATCH_TOKENS", 192),
             tenant_queue_tokens=positive("POOL_TENANT_QUEUE_TOKENS", 1 << 16),
             queue_tokens=positive("POOL_QUEUE_TOKENS", 1 << 18),
             engines=positive("POOL_ENGINES", len(os.sched_getaffinity(0))),

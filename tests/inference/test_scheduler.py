@@ -38,6 +38,25 @@ def test_a_newcomer_does_not_wait_behind_a_flood() -> None:
     assert "newcomer" in [item.payload for item in queue.take(512, now=0).work]
 
 
+def test_a_newcomer_does_not_share_a_batch_with_those_who_wait() -> None:
+    queue = scheduler()
+    queue.offer("flood", [work(64) for _ in range(1000)])
+    queue.take(512, now=0)
+    queue.offer("newcomer", [work(20, "first"), work(20, "second")])
+    assert [item.payload for item in queue.take(512, now=0).work] == ["first", "second"]
+
+
+def test_nobody_overtakes_twice_in_a_round() -> None:
+    queue = scheduler()
+    queue.offer("flood", [work(64, "flood") for _ in range(1000)])
+    queue.take(512, now=0)
+    for _ in range(10):
+        queue.offer("greedy", [work(64, "greedy")])
+        queue.take(64, now=0)
+        queue.offer("greedy", [work(64, "greedy")])
+        assert "flood" in [item.payload for item in queue.take(64, now=0).work]
+
+
 def test_a_batch_keeps_to_its_budget_but_a_larger_work_runs_alone() -> None:
     queue = scheduler()
     queue.offer("a", [work(60), work(60), work(300), work(60)])
