@@ -3,7 +3,7 @@
 from billing.close import close_due
 from core.db import operator_session
 from inference.gateway import kept_answers
-from inference.gateway.batches import asked
+from inference.gateway.batches import asked, webhooks
 from training import requests
 from training.data.datasets import requeue_lost
 from training.scheduler import reconcile
@@ -31,9 +31,10 @@ def requeue_fine_tune_requests() -> None:
 
 
 def requeue_batches() -> None:
-    """Go on with the batches whose worker died, or that found the models away."""
+    """Go on with the batches whose worker died, or that found the models away; tell again who was not reached."""
     with operator_session("find every tenant's batches that lost their worker") as session:
         asked.requeue_lost(session)
+        webhooks.requeue_due(session)
         session.commit()
 
 

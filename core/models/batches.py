@@ -33,7 +33,8 @@ UNFINISHED = (BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS, BatchStatus.CANCE
 class Batch(TenantOwned, Base):
     """A batch. Its worker holds it by `heartbeat_at`; what it has answered is in `parts` blobs of some lines each.
 
-    `read_bytes` and `read_lines` are how far of the input file those parts go.
+    `read_bytes` and `read_lines` are how far of the input file those parts go. `webhook_due_at` is when to tell
+    `webhook_url` that it has ended, for the first time or again.
     """
 
     __tablename__ = "batches"
@@ -59,6 +60,9 @@ class Batch(TenantOwned, Base):
     finished_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
     api_key_id: Mapped[UUID]
+    webhook_url: Mapped[str | None] = mapped_column(String(512))
+    webhook_due_at: Mapped[datetime | None]
+    webhook_attempts: Mapped[int] = mapped_column(default=0)
 
     @classmethod
     def constraints(cls) -> tuple[Any, ...]:
@@ -69,4 +73,5 @@ class Batch(TenantOwned, Base):
             tenant_foreign_key("api_key_id", "api_keys"),
             Index(None, "tenant_id", "created_at"),
             Index(None, "status"),
+            Index(None, "webhook_due_at"),
         )

@@ -124,6 +124,9 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("api_key_id", sa.UUID(), nullable=False),
+        sa.Column("webhook_url", sa.String(length=512), nullable=True),
+        sa.Column("webhook_due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("webhook_attempts", sa.BigInteger(), nullable=False),
         sa.Column("tenant_id", sa.UUID(), nullable=False),
         sa.Column("id", sa.UUID(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -157,5 +160,6 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_batches_tenant_id_created_at"), "batches", ["tenant_id", "created_at"], unique=False
     )
+    op.create_index(op.f("ix_batches_webhook_due_at"), "batches", ["webhook_due_at"], unique=False)
     for table in ("api_files", "fine_tune_requests", "batches"):
         protect(table)

@@ -11,7 +11,9 @@ from sqlalchemy import select
 from core.catalogue import Task
 from core.config import get_settings
 from core.models.models import Model
+from core.storage import tenant_key
 from core.tenancy import Permission
+from inference.gateway.batches.webhooks import signing_secret
 from inference.gateway.openapi import PATH
 from portal import api_examples
 from portal.access import allow
@@ -72,7 +74,15 @@ def show() -> ResponseReturnValue:
         groups=_groups(),
         base_url=get_settings().api_url + "/v1",
         document_url=get_settings().api_url + PATH,
+        webhook_secret=_webhook_secret(),
     )
+
+
+def _webhook_secret() -> str | None:
+    """What the tenant's webhooks are signed with, for those who may see secrets."""
+    if not scope().allows(Permission.KEYS_WRITE):
+        return None
+    return signing_secret(tenant_key(db(), scope().tenant_id))
 
 
 def _groups() -> Sequence[tuple[str, Sequence[Call]]]:

@@ -216,12 +216,13 @@ def test_a_batch_ends_when_its_key_is_revoked_or_its_day_is_over(app, support):
 
 def test_a_batch_waits_where_the_models_are_away(app, monkeypatch):
     from inference.gateway.batches import lines as batch_lines
+    from inference.gateway.batches.endpoints import CALLS
     from inference.gateway.prediction import PoolUnavailable
 
     def be_away(*_):
         raise PoolUnavailable("away")
 
-    monkeypatch.setitem(batch_lines.CALLS, "/v1/classify", be_away)
+    monkeypatch.setitem(CALLS, "/v1/classify", be_away)
     monkeypatch.setattr(batch_lines, "_SECONDS_BETWEEN", 0)
     batch = create(app, [question(0)])
     work_off(Queue.BATCHES)

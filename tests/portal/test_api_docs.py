@@ -2,6 +2,7 @@
 
 from core.db import tenant_session
 from core.models.models import Adapter, Model
+from core.tenancy import Role
 from portal.api.app import description
 from tests.world import build_world
 
@@ -24,3 +25,8 @@ def test_the_programs_name_the_tenants_own_model(admin):
     page = admin.client.get("/docs/api").get_data(as_text=True)
     assert "&#34;model&#34;: &#34;messages&#34;" in page
     assert "your-model" not in page
+
+
+def test_the_webhooks_secret_is_shown_to_those_alone_who_may_make_keys(admin, member):
+    assert "whsec_" in admin.client.get("/docs/api").get_data(as_text=True)
+    assert "whsec_" not in member(Role.VIEWER).client.get("/docs/api").get_data(as_text=True)

@@ -13,6 +13,7 @@ from core.models.batches import UNFINISHED, Batch, BatchStatus
 from core.models.files import ApiFile
 from core.queues import Queue, enqueue_after_commit, rq_queue
 from core.tenancy import Permission, TenantScope
+from inference.gateway.batches import webhooks
 from inference.gateway.errors import ApiError, ErrorType
 from inference.gateway.public_ids import Prefix, find_row_id
 
@@ -37,7 +38,8 @@ def start_batch(
     metadata: Mapping[str, str] | None,
     api_key_id: UUID,
 ) -> Batch:
-    """Queue a batch over `file`. The caller commits. Raises ApiError where too many have not ended."""
+    """Queue a batch over `file`. The caller commits. Raises ApiError where too many have not ended, and for a webhook
+    that cannot be sent."""
     scope.require(Permission.DATASETS_WRITE)
     scope.require(Permission.PREDICT)
     count = session.scalar(select(func.count()).select_from(Batch).where(Batch.status.in_(UNFINISHED))) or 0
@@ -53,6 +55,9 @@ def start_batch(
         client_metadata=None if metadata is None else dict(metadata),
         expires_at=now() + WINDOW,
         api_key_id=api_key_id,
+        webhook_url=None
+        if (url := (metadata or {}).get(webhooks.FIELD)) is None
+        else webhooks.check_url(url),
     )
     session.add(batch)
     session.flush()

@@ -21,6 +21,7 @@ from core.db import after_commit, tenant_session
 from core.models.batches import Batch, BatchStatus
 from core.models.files import ApiFile, FilePurpose
 from core.storage import BlobNotFound, TenantKey, blob_store, tenant_key
+from inference.gateway.batches import webhooks
 from inference.gateway.batches.claims import Claim, ClaimLost
 from inference.gateway.batches.lines import (
     Answered,
@@ -167,8 +168,11 @@ def _end(
             "error_file_id": files[_ERRORS],
             "finished_at": now(),
             "heartbeat_at": None,
+            "webhook_due_at": now() if batch.webhook_url else None,
         }
         claim.write(session, **values)
+        if batch.webhook_url:
+            webhooks.ring_after_commit(session, batch)
         counts = {"completed": batch.completed, "failed": batch.failed}
         record(session, claim.scope, f"batch.{status.value}", batch, counts)
         after_commit(session, lambda: _delete_parts(key, batch))
