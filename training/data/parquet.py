@@ -22,6 +22,7 @@ _MAX_TIMES_UNPACKED = 100
 _UNSUSPICIOUS_BYTES = 64 << 20
 _MAX_VALUE_BYTES = 4 * MAX_FIELD_CHARACTERS
 _MAX_VALUES = 20_000_000
+_MAX_LIST_VALUES = 100_000
 _MAX_BATCH_BYTES = 256 << 20
 
 # Stands for a value that holds several, which is not read.
@@ -104,6 +105,11 @@ class ParquetTable:
                     f"A row group of the file has more than {_MAX_VALUES:,} values. Write it with smaller ones."
                 )
             for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=names):
+                if any(_longest_list(column) > _MAX_LIST_VALUES for column in batch.columns):
+                    raise DataError(
+                        f"A row of the file has a list of more than {_MAX_LIST_VALUES:,} values. "
+                        "Split it into several rows."
+                    )
                 if sum(_text_bytes(column) for column in batch.columns) > _MAX_BATCH_BYTES:
                     raise DataError(
                         f"{_BATCH_ROWS} rows of the file hold more than {_MAX_BATCH_BYTES >> 20} MB of text. "
@@ -162,6 +168,13 @@ def _check_dictionaries(file: pq.ParquetFile, group: int, texts: list[str], row:
             if (pc.max(pc.binary_length(values)).as_py() or 0) > _MAX_VALUE_BYTES:
                 raise too_long(f"Row {row} or a later one")
         return
+
+
+def _longest_list(array: pa.Array) -> int:
+    kind = array.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return int(pc.max(pc.list_value_length(array)).as_py() or 0)
+    return 0
 
 
 def _text_bytes(array: pa.Array) -> int:

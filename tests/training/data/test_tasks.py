@@ -241,11 +241,12 @@ def test_versions_of_a_dataset_are_for_one_task(scope):
 
 
 def test_lists_in_parquet_that_stand_for_more_than_fits_into_memory_are_refused(scope):
-    many = pa.ListArray.from_arrays(pa.array([0, 30_000_000], pa.int32()), pa.nulls(30_000_000, pa.string()))
-    buffer = io.BytesIO()
-    pq.write_table(pa.table({"tokens": many, "tags": many}), buffer, compression="zstd")
-    version = check(scope, upload(scope, buffer.getvalue(), filename="rows.parquet"))
-    assert "more than 20,000,000 values" in str(version.error)
+    for values, words in ((30_000_000, "more than 20,000,000 values"), (200_000, "more than 100,000 values")):
+        many = pa.ListArray.from_arrays(pa.array([0, values], pa.int32()), pa.nulls(values, pa.string()))
+        buffer = io.BytesIO()
+        pq.write_table(pa.table({"tokens": many, "tags": many}), buffer, compression="zstd")
+        version = check(scope, upload(scope, buffer.getvalue(), filename="rows.parquet"))
+        assert words in str(version.error)
 
     one = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int32()), pa.array(["x" * 1_000_000]))
     texts = pa.ListArray.from_arrays(pa.array([0, 20_000], pa.int32()), one)
