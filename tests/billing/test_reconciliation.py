@@ -7,7 +7,6 @@ from core.models.billing import PriceKind
 from core.models.usage import UsageKind
 from tests.billing.months import FEBRUARY, JANUARY, STAFF, after, old_tenant, on, use
 
-
 NOTHING_LEFT = dict.fromkeys(USAGE_KINDS, 0)
 
 

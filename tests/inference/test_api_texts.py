@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import struct
+from typing import Any
 
 import pytest
 import torch
@@ -95,7 +96,7 @@ def test_vectors_are_the_bases_and_of_length_1(caller: Caller) -> None:
         ({"input": ["word " * 300]}, "input[0]"),
     ],
 )
-def test_what_vectors_cannot_be_made_of_is_named(caller: Caller, fields: object, param: str) -> None:
+def test_what_vectors_cannot_be_made_of_is_named(caller: Caller, fields: dict[str, Any], param: str) -> None:
     response = caller.post({"model": DEFAULT_BASE_MODEL, "input": "a", **fields}, "/v1/embeddings")
     assert response.status_code in (400, 404)
     assert response.get_json()["error"]["param"] == param
