@@ -19,6 +19,9 @@ from inference.pool.chat.passes import Stacked, Stretch
 from inference.pool.chat.requests import ChatRequest, Event, Failed, Finished
 from inference.pool.chat.rows import Row
 
+_CHUNKS_UNDISTURBED = 4
+"""How many chunks one step reads while no row decodes, and so none is held up."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChatLimits:
@@ -141,7 +144,8 @@ class ChatEngine:
 
     def _run(self) -> list[Event]:
         rows, stacks = self._decoding()
-        plan = [(row, row.next_tokens(self._chunk)) for row in rows] + self._prompts()
+        plan = [(row, row.next_tokens(self._chunk)) for row in rows]
+        plan += self._prompts(self._chunk if rows else _CHUNKS_UNDISTURBED * self._chunk)
         if not plan:
             return []
         chosen: list[tuple[Row, int]] = []
@@ -172,10 +176,9 @@ class ChatEngine:
             rows += self._stacked[rank]
         return rows + self._alone, stacks
 
-    def _prompts(self) -> list[tuple[Row, Stretch]]:
-        """Stretches of prompts for this step: the first that waits, and others that fit beside it."""
+    def _prompts(self, room: int) -> list[tuple[Row, Stretch]]:
+        """Stretches of prompts for this step, of at most `room` tokens: the first that waits, and those behind it."""
         plan: list[tuple[Row, Stretch]] = []
-        room = self._chunk
         for row in self._reading:
             stretch = row.next_tokens(self._chunk)
             if len(stretch.ids) > room:

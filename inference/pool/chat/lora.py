@@ -38,7 +38,7 @@ class JoinShape:
     @property
     def each_its_own(self) -> bool:
         """Whether every map has exactly one block."""
-        return len(self.owners) == len(self.maps)
+        return self.owners.shape[0] == len(self.maps)
 
 
 def join_shapes(config: LlamaConfig) -> tuple[JoinShape, ...]:
@@ -72,11 +72,11 @@ class Change:
 
     def add_to(self, x: Tensor, y: Tensor, shape: JoinShape) -> None:
         """Add the change's part of x [tokens, in] to y [tokens, out], in place."""
-        tokens = len(x)
+        tokens = x.shape[0]
         inner = (x @ self.down.flatten(1)).view(tokens, len(shape.maps), -1).transpose(0, 1)
         if not shape.each_its_own:
             inner = inner.index_select(0, shape.owners)
-        blocks = y.view(tokens, len(shape.owners), shape.block).transpose(0, 1)
+        blocks = y.view(tokens, shape.owners.shape[0], shape.block).transpose(0, 1)
         blocks.add_(torch.bmm(inner, self.up))
 
 
@@ -122,13 +122,17 @@ class AdapterStack:
         self._slots[slot] = self._slots[last]
         self._slots.pop()
 
+    def changes(self, layer: int, join: Join) -> bool:
+        """Whether any slot's adapter changes the join."""
+        return self._users[layer][join] > 0
+
     def add_to(self, layer: int, join: Join, x: Tensor, y: Tensor) -> None:
-        """Add each slot's part of x [slots, in] to y [slots, out], in place."""
+        """Add each slot's part of x [slots, in] to y [slots, out], in place, where the stack `changes` the join."""
         down, up = self._down[layer][join], self._up[layer][join]
-        if down is None or up is None:
-            return
+        assert down is not None
+        assert up is not None
         shape = self._shapes[join]
-        rows, blocks = len(x), len(shape.owners)
+        rows, blocks = x.shape[0], shape.owners.shape[0]
         inner = torch.bmm(x.unsqueeze(1), down[:rows].flatten(2))
         if not shape.each_its_own:
             inner = inner.view(rows, len(shape.maps), self.rank).index_select(1, shape.owners)

@@ -54,7 +54,7 @@ class Pass:
     ) -> None:
         self._config = config
         self._joins = joins
-        self._stacks = stacks
+        self._stacks = [(each.stack, each.first, each.first + len(each.stack)) for each in stacks]
         ids = [token for stretch in stretches for token in stretch.ids]
         positions = [place for stretch in stretches for place in range(stretch.position, stretch.end)]
         self.ids = torch.tensor(at_least(ids, SMALLEST_BATCH))
@@ -70,9 +70,9 @@ class Pass:
 
     def change(self, layer: int, join: Join, x: Tensor, y: Tensor) -> None:
         """Add the adapters' parts of x [tokens, in] to y [tokens, out], in place."""
-        for stacked in self._stacks:
-            end = stacked.first + len(stacked.stack)
-            stacked.stack.add_to(layer, join, x[stacked.first : end], y[stacked.first : end])
+        for stack, first, end in self._stacks:
+            if stack.changes(layer, join):
+                stack.add_to(layer, join, x[first:end], y[first:end])
         for start, end, adapter in self._changes:
             change = adapter[layer][join]
             if change is not None:
@@ -95,7 +95,7 @@ class Pass:
             end = start + view.tokens
             seen.append(view.attend(layer, queries[start:end], remembered[start:end]))
             start = end
-        if len(qkv) > self._tokens:
+        if qkv.shape[0] > self._tokens:
             seen.append(seen[0])
         return torch.cat(seen)
 
