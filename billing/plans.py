@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -210,9 +210,8 @@ def current_plan(session: Session, tenant_id: UUID, at: datetime | None = None) 
     return get_plan(session, plan_at(at or now(), list_holdings(session, tenant_id), DEFAULT_PLAN_CODE))
 
 
-def held_plan_code(tenant_id: UUID) -> ColumnElement[str]:
-    """The SQL for the code of the plan that a tenant is on now: for the API, which asks at every request."""
-    at = now()
+def held_plan_code(tenant_id: ColumnElement[UUID], at: BindParameter[datetime]) -> ColumnElement[str]:
+    """The SQL for the code of the plan that a tenant is on at a moment: for the API, which asks at every request."""
     held = (
         select(Subscription.plan_code)
         .where(

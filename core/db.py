@@ -4,6 +4,7 @@ Row-level security does the isolation (migrations/rls.py): the app's role sees o
 equals the transaction's `app.tenant_id`, which `tenant_session` sets at the start of every transaction.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -11,6 +12,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Engine, ExceptionContext, create_engine, event, text
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session, SessionTransaction
 
 import core.models.all  # noqa: F401 - a flush follows the foreign keys of every table, so all must be known
@@ -22,6 +24,8 @@ log = structlog.get_logger(__name__)
 _SET_TENANT = text("SELECT set_config('app.tenant_id', :tenant_id, true)")
 _SCOPE = "scope"
 _CALLBACKS = "after_commit"
+_USED_AT = "used_at"
+_ASK_AFTER_SECONDS = 1.0
 
 
 def _make_engine(url: str) -> Engine:
@@ -29,10 +33,22 @@ def _make_engine(url: str) -> Engine:
         url,
         pool_size=16,
         max_overflow=48,
-        pool_pre_ping=True,
         hide_parameters=True,  # a failed statement is logged; the texts and addresses in it are not
         connect_args={"application_name": "adaptary", "connect_timeout": 10},
     )
+
+    @event.listens_for(engine, "checkin")
+    def note_use(_connection: Any, record: Any) -> None:
+        record.info[_USED_AT] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def check_idle(connection: Any, record: Any, _proxy: Any) -> None:
+        # A server that restarted has dropped the connections that lay idle. One just used need not be asked.
+        if time.monotonic() - record.info.get(_USED_AT, 0.0) > _ASK_AFTER_SECONDS:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise DisconnectionError(str(type(error))) from None  # and the pool makes another
 
     @event.listens_for(engine, "reset")
     def reset_settings(connection: Any, _record: Any, _state: Any) -> None:

@@ -1,9 +1,10 @@
 """A tenant's privacy policy: the version in force, and the next one."""
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from core import audit
@@ -30,8 +31,8 @@ def current_policy(session: Session, tenant_id: UUID) -> Policy:
     return policy_of(find_latest(session, tenant_id))
 
 
-def policy_of(row: PrivacyPolicy | None) -> Policy:
-    """The policy that a row holds; DEFAULT_POLICY for none."""
+def policy_of(row: PrivacyPolicy | Row[Any] | None) -> Policy:
+    """The policy that a row, or one of a query with its columns, holds; DEFAULT_POLICY for none."""
     if row is None:
         return DEFAULT_POLICY
     return Policy(

@@ -62,7 +62,7 @@ def classify(
     """
     run = _Run(asker, texts, truncate, finish)
     target = run.find(lambda session, tenant_id: find_target(session, tenant_id, model_name, CLASSIFYING))
-    several = target.model is not None and target.model.task is Task.MULTI_LABEL
+    several = target.task is Task.MULTI_LABEL
 
     def fill(scores: dict[str, float], tokens: int, truncated: bool, text: Protected) -> Result:
         ordered = tuple(
@@ -139,7 +139,7 @@ class _Run:
         answers = Answers(
             request_id=asker.request_id,
             model=target.name,
-            task=target.model.task if target.model else None,
+            task=target.task,
             version=target.version,
             results=tuple(map(fill, said.results, said.tokens, said.truncated, protected)),
             seconds=time.perf_counter() - self._started,
@@ -162,14 +162,13 @@ class _Run:
 
 def pool_request(asker: Asker, target: Target) -> PoolRequest:
     """What the pool is told of who asks, and for which adapter."""
-    adapter = target.adapter
     return PoolRequest(
         tenant_id=asker.scope.tenant_id,
         request_id=asker.request_id,
         adapter=target.digest,
         base=target.base,
         tier=target.tier,
-        load_adapter=lambda: blob_store().get(target.key, adapter.blob) if adapter else b"",
+        load_adapter=lambda: blob_store().get(target.key, target.blob),
     )
 
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import BindParameter, Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from billing.plans import held_plan_code
 from core.catalogue import Architecture, Task, UnknownBaseModel, get_base_model, list_base_models
+from core.clock import now
 from core.db import tenant_session
 from core.models.models import Adapter, Model
 from core.models.privacy import PrivacyPolicy
@@ -36,40 +37,28 @@ _WHERE = {
 class Target:
     """A model, the adapter that answers for it, and the tenant's policy, key and plan.
 
-    Of a base model that answers itself, `model` and `adapter` are None.
+    `digest` and `blob` are the adapter's. Of a base model that answers itself they are empty, its version is 0, and
+    there are no ids.
     """
 
     name: str
     base: str
-    model: Model | None
-    adapter: Adapter | None
     policy: Policy
     key: TenantKey
     tier: str
-
-    @property
-    def digest(self) -> str:
-        """The adapter's, as tickets name it: empty where the base answers itself."""
-        return self.adapter.digest if self.adapter else ""
-
-    @property
-    def version(self) -> int:
-        return self.adapter.version if self.adapter else 0
-
-    @property
-    def model_id(self) -> UUID | None:
-        return self.model.id if self.model else None
-
-    @property
-    def adapter_id(self) -> UUID | None:
-        return self.adapter.id if self.adapter else None
+    task: Task | None = None
+    model_id: UUID | None = None
+    adapter_id: UUID | None = None
+    digest: str = ""
+    blob: str = ""
+    version: int = 0
 
 
 def find_target(session: Session, tenant_id: UUID, name: str, tasks: Collection[Task]) -> Target:
     """The tenant's model `name`. Raises ModelNotFound, ModelNotReady, and WrongTask unless it is for one of
     `tasks`."""
     # Postgres takes no NUL in a text, and no name has one.
-    row = None if "\0" in name else session.execute(_query(tenant_id).where(Model.name == name)).one_or_none()
+    row = None if "\0" in name else session.execute(_BY_NAME, _now(tenant_id, name=name)).one_or_none()
     if row is None:
         raise _no_such_model(name)
     return _ready(tenant_id, row, tasks)
@@ -84,16 +73,8 @@ def find_base_target(session: Session, tenant_id: UUID, name: str, architecture:
     if base.architecture is not architecture:
         fit = [one.id for one in list_base_models() if one.architecture is architecture]
         raise WrongTask(f"The base model {name!r} cannot do this. Use {' or '.join(fit)}.")
-    tenant = session.execute(_tenant_query(tenant_id)).one()
-    return Target(
-        name=base.id,
-        base=base.id,
-        model=None,
-        adapter=None,
-        policy=policy_of(tenant.PrivacyPolicy),
-        key=open_tenant_key(tenant_id, tenant.wrapped_data_key),
-        tier=tenant.plan_code,
-    )
+    tenant = session.execute(_TENANT, _now(tenant_id)).one()
+    return Target(name=base.id, base=base.id, **_of_tenant(tenant_id, tenant))
 
 
 def find_default_target(session: Session, tenant_id: UUID, model_id: UUID | None) -> Target:
@@ -101,14 +82,12 @@ def find_default_target(session: Session, tenant_id: UUID, model_id: UUID | None
 
     Raises NoDefaultModel, ModelNotReady and WrongTask.
     """
-    query = _query(tenant_id)
     if model_id is not None:
-        row = session.execute(query.where(Model.id == model_id)).one_or_none()
+        row = session.execute(_BY_ID, _now(tenant_id, model_id=model_id)).one_or_none()
         if row is None:
             raise NoDefaultModel("This API key's default model was deleted. Make a key with another one.")
         return _ready(tenant_id, row, CHATTING)
-    ready = query.where(Model.task == Task.CHAT, Model.current_adapter_id.is_not(None)).limit(2)
-    rows = session.execute(ready).all()
+    rows = session.execute(_READY_CHAT_MODELS, _now(tenant_id)).all()
     if len(rows) != 1:
         found = "no chat model that is ready" if not rows else "more than one chat model"
         raise NoDefaultModel(
@@ -135,52 +114,82 @@ def is_base(name: str) -> bool:
     return any(base.id == name for base in list_base_models())
 
 
-def _query(tenant_id: UUID) -> Select[*tuple[Any, ...]]:
-    return (
-        _tenant_query(tenant_id)
-        .join(Model, Model.tenant_id == Tenant.id)
-        .outerjoin(Adapter, Adapter.id == Model.current_adapter_id)
-        .add_columns(Model, Adapter)
-        .where(Model.deleted_at.is_(None))
-    )
+def _now(tenant_id: UUID, **values: object) -> dict[str, object]:
+    """The parameters of the statements below."""
+    return {"tenant_id": tenant_id, "at": now(), **values}
 
 
-def _tenant_query(tenant_id: UUID) -> Select[*tuple[Any, ...]]:
-    latest = (
-        select(PrivacyPolicy.version)
-        .where(PrivacyPolicy.tenant_id == tenant_id)
-        .order_by(PrivacyPolicy.version.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    in_force = (PrivacyPolicy.tenant_id == Tenant.id) & (PrivacyPolicy.version == latest)
-    return (
-        select(PrivacyPolicy, Tenant.wrapped_data_key, held_plan_code(tenant_id).label("plan_code"))
-        .select_from(Tenant)
-        .outerjoin(PrivacyPolicy, in_force)
-        .where(Tenant.id == tenant_id)
-    )
-
-
-def _ready(tenant_id: UUID, row: Row[Any], tasks: Collection[Task]) -> Target:
-    model: Model = row.Model
-    adapter: Adapter | None = row.Adapter
-    if model.task not in tasks:
-        raise WrongTask(f"The model {model.name!r} is for {model.task}: ask it by {_WHERE[model.task]}.")
-    if adapter is None:
+def _ready(tenant_id: UUID, row: Row[*tuple[Any, ...]], tasks: Collection[Task]) -> Target:
+    if row.task not in tasks:
+        raise WrongTask(f"The model {row.name!r} is for {row.task}: ask it by {_WHERE[row.task]}.")
+    if row.adapter_id is None:
         raise ModelNotReady(
-            f"The model {model.name!r} has no version that answers yet. Train it, or promote a version."
+            f"The model {row.name!r} has no version that answers yet. Train it, or promote a version."
         )
     return Target(
-        name=model.name,
-        base=adapter.base_model,
-        model=model,
-        adapter=adapter,
-        policy=policy_of(row.PrivacyPolicy),
-        key=open_tenant_key(tenant_id, row.wrapped_data_key),
-        tier=row.plan_code,
+        name=row.name,
+        base=row.base_model,
+        task=row.task,
+        model_id=row.model_id,
+        adapter_id=row.adapter_id,
+        digest=row.digest,
+        blob=row.blob,
+        version=row.adapter_version,
+        **_of_tenant(tenant_id, row),
     )
+
+
+def _of_tenant(tenant_id: UUID, row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+    return {
+        "policy": policy_of(None if row.version is None else row),
+        "key": open_tenant_key(tenant_id, row.wrapped_data_key),
+        "tier": row.plan_code,
+    }
 
 
 def _no_such_model(name: str) -> ModelNotFound:
     return ModelNotFound(f"There is no model {name!r}. GET /v1/models lists the ones that there are.")
+
+
+# Made once: to build such a statement anew takes longer than to run it.
+_TENANT_ID: BindParameter[UUID] = bindparam("tenant_id", type_=Tenant.id.type)
+_LATEST_POLICY = (
+    select(PrivacyPolicy.version)
+    .where(PrivacyPolicy.tenant_id == _TENANT_ID)
+    .order_by(PrivacyPolicy.version.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_TENANT = (
+    select(
+        PrivacyPolicy.version,
+        PrivacyPolicy.entities,
+        PrivacyPolicy.allow_list,
+        PrivacyPolicy.enabled,
+        Tenant.wrapped_data_key,
+        held_plan_code(_TENANT_ID, bindparam("at")).label("plan_code"),
+    )
+    .select_from(Tenant)
+    .outerjoin(
+        PrivacyPolicy, (PrivacyPolicy.tenant_id == Tenant.id) & (PrivacyPolicy.version == _LATEST_POLICY)
+    )
+    .where(Tenant.id == _TENANT_ID)
+)
+_MODELS = (
+    _TENANT.join(Model, Model.tenant_id == Tenant.id)
+    .outerjoin(Adapter, Adapter.id == Model.current_adapter_id)
+    .add_columns(
+        Model.id.label("model_id"),
+        Model.name,
+        Model.task,
+        Adapter.id.label("adapter_id"),
+        Adapter.base_model,
+        Adapter.digest,
+        Adapter.blob,
+        Adapter.version.label("adapter_version"),
+    )
+    .where(Model.deleted_at.is_(None))
+)
+_BY_NAME = _MODELS.where(Model.name == bindparam("name"))
+_BY_ID = _MODELS.where(Model.id == bindparam("model_id"))
+_READY_CHAT_MODELS = _MODELS.where(Model.task == Task.CHAT, Model.current_adapter_id.is_not(None)).limit(2)
