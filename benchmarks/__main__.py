@@ -13,6 +13,9 @@ from benchmarks.results import FILE, Row, keep, show
 # A module each, with `measure(quick) -> Iterable[Row]`. Imported one at a time: what one needs is no other's burden.
 BENCHMARKS = {
     "encoder": "benchmarks.encoder_pool",
+    "chat": "benchmarks.chat_pool",
+    "fairness": "benchmarks.fairness",
+    "gateway": "benchmarks.gateway_overhead",
     "portal-fine-tune": "benchmarks.portal_fine_tune",
 }
 

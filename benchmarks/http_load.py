@@ -41,6 +41,15 @@ async def load(
     return result
 
 
+async def exchange(port: int, request: bytes) -> int:
+    """One request on a connection of its own; the status of its answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    status = await _answer(reader)
+    writer.close()
+    return status
+
+
 async def _connection(
     port: int, request: Callable[[], bytes], until: float, pause: float, result: Load
 ) -> None:
