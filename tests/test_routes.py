@@ -181,8 +181,8 @@ def test_without_a_key_in_force_the_api_answers_public_routes_only(api, world, r
         for key in (None, "ad_live_nonsense", api_keys.generate(), revoked_key):
             response = ask(api, method, path, key, body)
             where = f"{method} {path} with {key}: {response.status_code}"
-            if rule.endpoint == "health.readyz":  # there is no pool
-                assert response.status_code == 503, where
+            if rule.endpoint == "health.readyz":  # whether there is a pool is no business of this test
+                assert response.status_code in (200, 503), where
             elif access_of(api, rule).public:
                 assert response.status_code < 400, where
             else:

@@ -18,7 +18,7 @@ from inference.tickets import Ticket, Use, sign
 from stack.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-_START_SECONDS = 60
+_START_SECONDS = 240
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
