@@ -4,8 +4,9 @@ from typing import Any
 
 import httpx
 
+from core.catalogue import Task
 from stack.demo.browser import TIMEOUT, Browser, DemoFailed
-from stack.demo.console import step, table
+from stack.demo.console import say, step, table
 from stack.demo.memory import Memory
 from stack.demo.stories import Story
 
@@ -25,21 +26,48 @@ def get_key(browser: Browser, story: Story, memory: Memory) -> str:
 
 def call_model(api_url: str, key: str, story: Story) -> None:
     """Send the story's requests to its model, and print what came back."""
+    if story.task is Task.CHAT:
+        _hold_conversations(api_url, key, story)
+    else:
+        _classify_texts(api_url, key, story)
+
+
+def _classify_texts(api_url: str, key: str, story: Story) -> None:
     answers = [["text", "label", "score", "tokens"]]
     with step(f"The app calls POST {api_url}/v1/classify") as calling:
         for texts in story.requests:
-            body = _classify(api_url, key, story.model, texts)
+            body = _post(api_url, key, "/v1/classify", {"model": story.model, "input": list(texts)})
             for text, result in zip(texts, body["results"], strict=True):
                 answers.append([text, result["label"], f"{result['score']:.3f}", str(result["tokens"])])
         calling.note = f"{len(story.requests)} requests, the last one is {body['request_id']}"
     table(answers)
 
 
-def _classify(api_url: str, key: str, model: str, texts: Any) -> Any:
+def _hold_conversations(api_url: str, key: str, story: Story) -> None:
+    """Ask the story's questions, each conversation with what was said before in it."""
+    said: list[str] = []
+    with step(f"The app calls POST {api_url}/v1/chat/completions") as calling:
+        read = written = 0
+        for questions in story.requests:
+            messages = [{"role": "system", "content": story.system}]
+            for question in questions:
+                messages.append({"role": "user", "content": question})
+                body = {"model": story.model, "messages": messages, "temperature": 0}
+                answer = _post(api_url, key, "/v1/chat/completions", body)
+                messages.append(answer["choices"][0]["message"])
+                read += answer["usage"]["prompt_tokens"]
+                written += answer["usage"]["completion_tokens"]
+                said += [f"customer:  {question}", f"assistant: {messages[-1]['content']}"]
+        calling.note = f"{read} tokens read, {written} written"
+    for line in said:
+        say(line)
+
+
+def _post(api_url: str, key: str, path: str, body: dict[str, Any]) -> Any:
     response = httpx.post(
-        f"{api_url}/v1/classify",
+        f"{api_url}{path}",
         headers={"Authorization": f"Bearer {key}"},
-        json={"model": model, "input": list(texts)},
+        json=body,
         timeout=TIMEOUT,
         trust_env=False,
     )

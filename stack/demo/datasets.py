@@ -31,9 +31,15 @@ def _upload(browser: Browser, story: Story) -> Page:
         )
         if not answer.path.endswith("/columns"):
             raise DemoFailed(f"The upload of {story.file.name} was refused. {answer.complaint()}")
-        chosen = answer.form(action="/check").values
-        uploading.note = f"{len(content):,} bytes; text is “{chosen['text']}”, label is “{chosen['label']}”"
+        columns = [f"{role} is “{name}”" for role, name in _columns(answer) if name]
+        uploading.note = f"{len(content):,} bytes; {', '.join(columns)}"
     return answer
+
+
+def _columns(page: Page) -> list[tuple[str, str]]:
+    """What the columns were recognised as."""
+    chosen = page.form(action="/check").values
+    return [(role, chosen.get(role, "")) for role in ("task", "text", "label")]
 
 
 def _check(browser: Browser, page: Page) -> Page:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.catalogue import Task
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 STAFF_EMAIL = "finance@adaptary.example"
@@ -11,7 +13,11 @@ STAFF_EMAIL = "finance@adaptary.example"
 
 @dataclass(frozen=True)
 class Story:
-    """One tenant. Its app sends `requests`, each a list of texts, to `model`, which learns from `file`, and is billed by `plan`, or by the one that tenants begin with."""
+    """One tenant. Its app sends `requests`, each a list of texts, to `model`, which learns from `file`, and is billed
+    by `plan`, or by the one that tenants begin with.
+
+    For a chat model each request is one conversation's questions, and `system` what it is told before them.
+    """
 
     company: str
     person: str
@@ -22,6 +28,8 @@ class Story:
     plan: str | None
     app: str
     requests: Sequence[Sequence[str]]
+    task: Task = Task.CLASSIFICATION
+    system: str = ""
 
 
 STORIES = (
@@ -45,15 +53,21 @@ STORIES = (
         ),
     ),
     Story(
-        company="Brookside Living",
+        company="Tilbrook Home",
         person="Luis Prado",
-        email="luis@brookside.example",
-        file=EXAMPLES
-        / "support_messages.csv",  # the same rows: what differs is whose they are, and the pseudonyms
-        dataset="Inbox",
-        model="inbox",
+        email="luis@tilbrook.example",
+        file=EXAMPLES / "support-chat.jsonl",
+        dataset="Questions and answers",
+        model="assistant",
         plan=None,
-        app="Mail router",
-        requests=(("The drawer arrived scratched, I want a refund.",), ("Does the sofa come in green?",)),
+        app="Website chat",
+        requests=(
+            ("What does the code E07 on my coffee machine mean?",),
+            ("How much is next day delivery?", "Do you also deliver on Saturdays?"),
+            ("My plates arrived broken. What can I do?",),
+        ),
+        task=Task.CHAT,
+        system="You are the support assistant of Tilbrook Home, a shop for household goods and subscriptions. "
+        "Answer in one or two friendly sentences.",
     ),
 )
