@@ -124,11 +124,17 @@ class Dispatcher:
         self._tokens_per_second = _FIRST_GUESS_TOKENS_PER_SECOND
 
     async def run_rows(
-        self, tenant: str, rows: Sequence[QueuedRow], *, deadline: float, weight: int, gone: Awaitable[None]
+        self,
+        tenant: str,
+        rows: Sequence[QueuedRow],
+        *,
+        deadline: float,
+        weight: int,
+        gone: Callable[[], Awaitable[None]],
     ) -> list[Tensor | None]:
         """The engine's result of each row, in order; None where its adapter gave a number that is not finite.
 
-        `deadline` is in epoch seconds. `gone` ends when nobody waits for the answer any more: rows that still queue
+        `deadline` is in epoch seconds. What `gone` gives ends when nobody waits for the answer any more: rows that still queue
         are dropped then. Raises TenantQueueFull or PoolQueueFull, DeadlinePassed, EngineFailed, ClientGone.
         """
         request = _Request(tenant, asyncio.get_running_loop().create_future())
@@ -144,8 +150,8 @@ class Dispatcher:
         finally:
             watch.cancel()
 
-    async def _drop_when(self, gone: Awaitable[None], request: _Request) -> None:
-        await gone
+    async def _drop_when(self, gone: Callable[[], Awaitable[None]], request: _Request) -> None:
+        await gone()
         request.fail(ClientGone("The client has gone."))
         self._scheduler.remove(request.tenant, lambda place: place.request is request)
 

@@ -1,7 +1,7 @@
 """Tenants dealt to shards, each with queues of its own: what keeps a tenant's adapters on few machines."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from hashlib import sha256
 
 from torch import Tensor
@@ -21,7 +21,13 @@ class ShardedDispatcher:
         self._shards = shards
 
     async def run_rows(
-        self, tenant: str, rows: Sequence[QueuedRow], *, deadline: float, weight: int, gone: Awaitable[None]
+        self,
+        tenant: str,
+        rows: Sequence[QueuedRow],
+        *,
+        deadline: float,
+        weight: int,
+        gone: Callable[[], Awaitable[None]],
     ) -> list[Tensor | None]:
         """See Dispatcher.run_rows."""
         shard = self._shards[shard_of(tenant, len(self._shards))]

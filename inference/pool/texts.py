@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -139,7 +140,7 @@ class TextRoutes:
                 rows,
                 deadline=ticket.expires,
                 weight=ticket.weight,
-                gone=bodies.disconnected(question.request),
+                gone=partial(bodies.disconnected, question.request),
             )
         except QueueFull as full:
             status, code = {TenantQueueFull: (429, "tenant_queue_full"), PoolQueueFull: (503, "pool_full")}[

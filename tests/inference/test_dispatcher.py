@@ -74,7 +74,7 @@ async def ask(
     dispatcher: Dispatcher, base: LoadedBase, tenant: str, *texts: list[int]
 ) -> list[Tensor | None]:
     rows = [QueuedRow(ids, base) for ids in texts]
-    return await dispatcher.run_rows(tenant, rows, deadline=time.time() + 60, weight=1, gone=never())
+    return await dispatcher.run_rows(tenant, rows, deadline=time.time() + 60, weight=1, gone=never)
 
 
 @pytest.mark.parametrize("engines", [1, 2])
