@@ -38,8 +38,8 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def pool(cluster: Cluster, services: object, monkeypatch_module: pytest.MonkeyPatch) -> Iterator[PoolProcess]:
-    """The front process on the cluster, one engine on each node; this process's settings point at it."""
+def pool(cluster: Cluster, services: object) -> Iterator[PoolProcess]:
+    """The front process on the cluster, one engine on each node."""
     process = PoolProcess(
         key=get_settings().pool_ticket_key,
         module="inference.pool.cluster",
@@ -49,29 +49,24 @@ def pool(cluster: Cluster, services: object, monkeypatch_module: pytest.MonkeyPa
         POOL_CLUSTER_MAX_REPLICAS="2",
         POOL_CLUSTER_SHARDS="4",
     )
-    monkeypatch_module.setenv("POOL_URL", process.url)
-    get_settings.cache_clear()
-    pool_client.cache_clear()
     yield process
     process.stop()
 
 
-@pytest.fixture(scope="module")
-def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
+@pytest.fixture
+def callers(pool: PoolProcess, support: Reference, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Caller]]:
+    """Apps of tenants who each have a model of their own; this process's settings point at the cluster's pool."""
+    monkeypatch.setenv("POOL_URL", pool.url)
     get_settings.cache_clear()
     pool_client.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def callers(pool: PoolProcess, support: Reference) -> list[Caller]:
-    """Apps of tenants who each have a model of their own."""
     api = create_api()
     made = [new_caller(api) for _ in range(_CALLERS)]
     for caller in made:
         publish(caller.scope, "support", support)
-    return made
+    yield made
+    monkeypatch.undo()
+    get_settings.cache_clear()
+    pool_client.cache_clear()
 
 
 def test_answers_over_the_cluster_are_those_of_the_reference(
