@@ -39,8 +39,7 @@ class PoolStream:
                 self.finish_reason = line["finish_reason"]
                 self.completion_tokens = line["completion_tokens"]
                 return
-            # Until the pool gives the sum, each piece counts as the one token that it at least is.
-            self.completion_tokens = line.get("completion_tokens", self.completion_tokens + 1)
+            self.completion_tokens = line["completion_tokens"]
             yield line["delta"]
 
     def close(self) -> None:

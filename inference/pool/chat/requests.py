@@ -26,10 +26,11 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """More of the answer's text."""
+    """More of the answer's text. `tokens` counts those that were chosen so far."""
 
     id: str
     text: str
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)

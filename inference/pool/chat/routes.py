@@ -48,7 +48,8 @@ class ChatRoutes:
         self._pool = pool
 
     async def chat(self, request: Request) -> Response:
-        """Prompt tokens first, then the text as it is written, then why it ended and how long it is."""
+        """Prompt tokens first, then the text as it is written, each piece with the tokens so far (a client that leaves pays
+        for those), then why it ended and how long it is."""
         ticket = self._pool.ticket(request, Use.PREDICT)
         started = time.perf_counter()
         try:
@@ -98,7 +99,7 @@ class ChatRoutes:
     def _line(self, answer: _Answer, event: Event) -> bytes:
         match event:
             case Delta():
-                return _json_line({"delta": event.text})
+                return _json_line({"delta": event.text, "completion_tokens": event.tokens})
             case Failed():
                 return _json_line({"error": event.code, "message": event.message})
             case Finished():

@@ -60,10 +60,10 @@ class Row:
         if stopped:
             return self._end("stop", text)
         if self._written < self._max_tokens:
-            return [Delta(self.request.id, text)] if text else []
+            return [Delta(self.request.id, text, self._written)] if text else []
         more, stopped = self._filter.push(self._decoder.flush())
         return self._end("stop" if stopped else "length", text + more + self._filter.flush())
 
     def _end(self, reason: str, text: str) -> list[Event]:
         finished = Finished(self.request.id, reason, self._written)
-        return [Delta(self.request.id, text), finished] if text else [finished]
+        return [Delta(self.request.id, text, self._written), finished] if text else [finished]

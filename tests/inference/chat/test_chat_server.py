@@ -101,6 +101,9 @@ def test_an_answer_is_streamed_and_says_how_long_it_is(pool: PoolProcess, prompt
     assert first == {"prompt_tokens": len(prompt)}
     assert "".join(line["delta"] for line in deltas) == "The capital of France is Paris."
     assert len(deltas) > 3
+    counts = [line["completion_tokens"] for line in deltas]
+    assert counts == sorted(counts)
+    assert counts[-1] <= last["completion_tokens"]
     assert last == {"finish_reason": "stop", "prompt_tokens": len(prompt), "completion_tokens": 8}
 
 
