@@ -1,7 +1,6 @@
 """What runs on the cluster's machines: an engine, and copies of the adapters that it has been asked for."""
 
 import asyncio
-import json
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -53,5 +52,5 @@ class EngineReplica:
             return results_frame(self._engine.run(rows))
         except Exception as error:
             # Its message may quote a value of the batch, and is not passed on.
-            log.error("batch_failed", error=json.dumps(type(error).__name__))
+            log.error("batch_failed", error=type(error).__name__)
             return frame({"error": type(error).__name__})
