@@ -81,6 +81,7 @@ $(VENV)/.installed-ray: $(VENV)/.installed requirements-ray.txt
 	$(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt -r requirements-ray.txt
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt requirements-ray.txt
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt requirements-ray.txt requirements-spec.txt
 	$(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt -r requirements-dev.txt
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps -r requirements-spec.txt
 	@touch $@

@@ -48,6 +48,9 @@ class Settings:
     seller_name: str
     seller_address: str
     seller_bank_account: str
+    stripe_secret_key: str = field(repr=False)
+    stripe_webhook_secret: str = field(repr=False)
+    stripe_automatic_tax: bool
     max_upload_bytes: int
     requests_per_minute: int
     tokens_per_minute: int
@@ -86,6 +89,9 @@ class Settings:
             seller_name=reader.text("SELLER_NAME", "Adaptary"),
             seller_address=reader.text("SELLER_ADDRESS", ""),
             seller_bank_account=reader.text("SELLER_BANK_ACCOUNT", ""),
+            stripe_secret_key=reader.prefixed("STRIPE_SECRET_KEY", "sk_", "rk_"),
+            stripe_webhook_secret=reader.prefixed("STRIPE_WEBHOOK_SECRET", "whsec_"),
+            stripe_automatic_tax=reader.switch("STRIPE_AUTOMATIC_TAX"),
             max_upload_bytes=reader.positive_int("MAX_UPLOAD_BYTES", 1 << 30),
             requests_per_minute=reader.positive_int("REQUESTS_PER_MINUTE", 600),
             tokens_per_minute=reader.positive_int("TOKENS_PER_MINUTE", 1_000_000),
@@ -133,6 +139,20 @@ class _Reader:
     def optional_secret(self, name: str) -> str:
         """Empty where the variable is not set."""
         return self.secret(name) if self._values.get(name) else ""
+
+    def prefixed(self, name: str, *prefixes: str) -> str:
+        """A secret of another service's, by how such ones begin; empty where the variable is not set."""
+        value = self._values.get(name, "")
+        if value and not value.startswith(prefixes):
+            self.problems.append(f"  {name}: does not begin with {' or '.join(prefixes)}")
+        return value
+
+    def switch(self, name: str) -> bool:
+        """Off where the variable is not set."""
+        value = self.text(name, "false")
+        if value not in {"true", "false"}:
+            self.problems.append(f"  {name}: {value!r} is neither true nor false")
+        return value == "true"
 
     def key(self, name: str) -> bytes:
         value = self.required(name)
