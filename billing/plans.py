@@ -54,6 +54,7 @@ class _CataloguePlan:
     def prices(self) -> list[tuple[PriceKind, Decimal, int]]:
         return [
             (PriceKind.PLATFORM, Decimal(self.monthly_fee), 0),
+            (PriceKind.MINIMUM, Decimal(0), 0),
             (PriceKind.PREDICTION, Decimal(self.prediction) / _MILLION, self.prediction_included),
             (PriceKind.TRAINING, Decimal(self.training) / _MILLION, self.training_included),
             (PriceKind.CHAT_INPUT, Decimal(self.chat_input) / _MILLION, self.chat_input_included),

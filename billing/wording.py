@@ -9,6 +9,7 @@ from core.models.billing import InvoiceLine, PriceKind
 
 KIND_TITLES = {
     PriceKind.PLATFORM: "Monthly fee",
+    PriceKind.MINIMUM: "Monthly minimum",
     PriceKind.PREDICTION: "Prediction tokens",
     PriceKind.TRAINING: "Training tokens",
     PriceKind.CHAT_INPUT: "Chat input tokens",

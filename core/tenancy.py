@@ -25,6 +25,7 @@ class Permission(StrEnum):
     KEYS_WRITE = "keys:write"
     USAGE_READ = "usage:read"
     INVOICES_READ = "invoices:read"
+    BILLING_WRITE = "billing:write"
     MEMBERS_READ = "members:read"
     MEMBERS_WRITE = "members:write"
     PRIVACY_READ = "privacy:read"
@@ -82,7 +83,7 @@ _BUILD = frozenset(
         Permission.USAGE_READ,
     }
 )
-_PAY = frozenset({Permission.USAGE_READ, Permission.INVOICES_READ})
+_PAY = frozenset({Permission.USAGE_READ, Permission.INVOICES_READ, Permission.BILLING_WRITE})
 
 ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {

@@ -1,5 +1,6 @@
 """Tenants: the companies that Adaptary serves."""
 
+from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import LargeBinary, String
@@ -14,7 +15,11 @@ class TenantStatus(StrEnum):
 
 
 class Tenant(HasId, Base):
-    """A tenant. `wrapped_data_key` encrypts its blobs and is itself encrypted under the master key."""
+    """A tenant. `wrapped_data_key` encrypts its blobs and is itself encrypted under the master key.
+
+    `past_due_since` is when the oldest payment that is missing failed or was due. From `payment_suspended_at` on its
+    keys are refused until it is paid (billing/standing.py).
+    """
 
     __tablename__ = "tenants"
 
@@ -22,3 +27,5 @@ class Tenant(HasId, Base):
     status: Mapped[TenantStatus] = mapped_column(StrEnumColumn(TenantStatus), default=TenantStatus.ACTIVE)
     wrapped_data_key: Mapped[bytes] = mapped_column(LargeBinary)
     terms_version: Mapped[str] = mapped_column(String(20))
+    past_due_since: Mapped[datetime | None]
+    payment_suspended_at: Mapped[datetime | None]

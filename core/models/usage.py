@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ColumnElement, Index, String, UniqueConstraint, func
+from sqlalchemy import CheckConstraint, ColumnElement, Index, String, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models.base import Base, StrEnumColumn, TenantOwned, tenant_foreign_key
@@ -35,7 +35,10 @@ class UsageSource(StrEnum):
 
 class UsageFact(TenantOwned, Base):
     """One request's or one job's usage, recorded exactly once. `inputs` are the texts or chats read: what a chat
-    wrote has none."""
+    wrote has none.
+
+    A wrong fact is corrected by one more that `reverses_id` names it, with the opposite quantity and a reason.
+    """
 
     __tablename__ = "usage_facts"
 
@@ -48,6 +51,8 @@ class UsageFact(TenantOwned, Base):
     adapter_id: Mapped[UUID | None]
     api_key_id: Mapped[UUID | None]
     job_id: Mapped[UUID | None]
+    reverses_id: Mapped[UUID | None]
+    reason: Mapped[str | None] = mapped_column(String(300))
     occurred_at: Mapped[datetime]
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -60,12 +65,21 @@ class UsageFact(TenantOwned, Base):
     def constraints(cls) -> tuple[Any, ...]:
         return (
             UniqueConstraint("tenant_id", "request_id", "kind"),
-            CheckConstraint("quantity >= 0", name="quantity_not_negative"),
+            CheckConstraint("quantity >= 0 OR reverses_id IS NOT NULL", name="quantity_not_negative"),
+            CheckConstraint("(reverses_id IS NULL) = (reason IS NULL)", name="reversal_has_reason"),
             tenant_foreign_key("model_id", "models"),
             tenant_foreign_key("adapter_id", "adapters"),
             tenant_foreign_key("api_key_id", "api_keys"),
             tenant_foreign_key("job_id", "fine_tune_jobs"),
+            tenant_foreign_key("reverses_id", "usage_facts"),
             Index(None, "tenant_id", "occurred_at"),
+            Index(
+                "uq_usage_facts_reverses_id",
+                "tenant_id",
+                "reverses_id",
+                unique=True,
+                postgresql_where=text("reverses_id IS NOT NULL"),
+            ),
             # Rows lie on disk in the order of this column: a few pages of index find the late ones.
             Index(None, "recorded_at", postgresql_using="brin"),
         )
