@@ -10,6 +10,7 @@ from safetensors.torch import save
 from transformers import LlamaForCausalLM
 from transformers.utils import logging as transformers_logging
 
+from benchmarks.encoder_models import adapter_name
 from core.catalogue import DEFAULT_CHAT_MODEL, get_base_model
 from inference.pool.adapter_files import open_file
 from inference.pool.chat.adapters import ChatAdapter, lay_out
@@ -32,7 +33,7 @@ def make_prompts(count: int) -> list[Prompt]:
 
 
 def load_peft(adapters: int) -> PeftModel:
-    """The base with random adapters, named by number, on the maps that fine-tuning changes; no answer ends early."""
+    """The base with random adapters on the maps that fine-tuning changes; no answer ends early."""
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     model = LlamaForCausalLM.from_pretrained(
@@ -41,9 +42,9 @@ def load_peft(adapters: int) -> PeftModel:
     model.generation_config.eos_token_id = None
     layers = range(model.config.num_hidden_layers - LORA_LAYERS, model.config.num_hidden_layers)
     config = LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=ADAPTED, layers_to_transform=list(layers))
-    adapted = get_peft_model(model, config, adapter_name="0")
+    adapted = get_peft_model(model, config, adapter_name=adapter_name(0))
     for number in range(1, adapters):
-        adapted.add_adapter(str(number), config)
+        adapted.add_adapter(adapter_name(number), config)
     generator = torch.Generator().manual_seed(0)
     for name, parameter in adapted.named_parameters():
         if "lora_B" in name:
@@ -89,7 +90,7 @@ class OurChat:
 
 def _adapter(base: ChatBase, model: PeftModel, number: int) -> ChatAdapter:
     """One of the model's adapters, as the engine holds it."""
-    suffix = f".{number}.weight"
+    suffix = f".{adapter_name(number)}.weight"
     tensors = {
         name.removeprefix("base_model.model.").replace(suffix, ".weight"): parameter.detach().clone()
         for name, parameter in model.named_parameters()

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from benchmarks.chat_models import RANK, OurChat, Prompt, load_peft, make_prompts
+from benchmarks.encoder_models import adapter_name
 from benchmarks.results import Row
 from training.recipe.chat.decoder import LORA_LAYERS
 
@@ -53,13 +54,13 @@ class _Contest:
 
     def mixed(self, prompts: Sequence[Prompt]) -> list[str]:
         """Answers of one padded batch that mixes adapters."""
-        return self._generate(prompts, adapter_names=[str(number) for number in range(len(prompts))])
+        return self._generate(prompts, adapter_names=list(map(adapter_name, range(len(prompts)))))
 
     def alone(self, prompts: Sequence[Prompt]) -> list[str]:
         """Answers of the first rows, one after the other."""
         texts = []
         for number, prompt in enumerate(prompts[:ALONE]):
-            self._peft.set_adapter(str(number))
+            self._peft.set_adapter(adapter_name(number))
             texts += self._generate([prompt])
         return texts
 

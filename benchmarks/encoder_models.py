@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,14 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import save
 from torch import Tensor
-from transformers import BertModel
+from transformers import BertForSequenceClassification, BertModel
 from transformers.utils import logging as transformers_logging
 
 from core.catalogue import DEFAULT_BASE_MODEL, get_base_model
 from inference.pool.adapter_files import FORMAT
 
 RANK = 8
+ALPHA = 2 * RANK
 LABELS = [f"label {number}" for number in range(8)]
 BATCH = 32
 
@@ -51,9 +53,14 @@ def load_bert() -> Any:
     return BertModel.from_pretrained(folder, add_pooling_layer=False).eval()
 
 
+def adapter_name(number: int) -> str:
+    """An adapter's name in PEFT's model; a bare number would be taken for a layer's when PEFT saves it."""
+    return f"tenant{number}"
+
+
 @dataclass(frozen=True)
 class PeftTenants:
-    """The base with every tenant's adapter in it (named by number), all weights random, and the tenants' heads."""
+    """The base with every tenant's adapter in it, all weights random, and the tenants' heads."""
 
     model: PeftModel
     heads: list[Head]
@@ -62,19 +69,19 @@ class PeftTenants:
     def make(cls, tenants: int) -> "PeftTenants":
         torch.manual_seed(0)
         config = LoraConfig(
-            r=RANK, lora_alpha=2 * RANK, target_modules=["query", "value"], init_lora_weights=False
+            r=RANK, lora_alpha=ALPHA, target_modules=["query", "value"], init_lora_weights=False
         )
         base = load_bert()
-        model = get_peft_model(base, config, adapter_name="0")
+        model = get_peft_model(base, config, adapter_name=adapter_name(0))
         for tenant in range(1, tenants):
-            model.add_adapter(str(tenant), config)
+            model.add_adapter(adapter_name(tenant), config)
         hidden = base.config.hidden_size
         heads = [(torch.randn(len(LABELS), hidden), torch.randn(len(LABELS))) for _ in range(tenants)]
         return cls(model.eval(), heads)
 
     def weights(self, tenant: int) -> dict[str, Tensor]:
         """A tenant's low-rank weights, by the names that training gives them."""
-        suffix = f".{tenant}.weight"
+        suffix = f".{adapter_name(tenant)}.weight"
         return {
             name.removeprefix("base_model.model.").replace(suffix, ".weight"): parameter.detach().clone()
             for name, parameter in self.model.named_parameters()
@@ -92,15 +99,37 @@ class PeftTenants:
             "base_digest": base.sha256,
             "method": "lora",
             "rank": str(RANK),
-            "alpha": str(2 * RANK),
+            "alpha": str(ALPHA),
             "labels": json.dumps(LABELS),
             "max_length": str(base.max_length),
         }
         tensors = self.weights(tenant) if low_rank else {}
         return save({**tensors, "head.weight": weight, "head.bias": bias}, metadata=metadata)
 
+    def save_merged(self, tenant: int, folder: Path) -> None:
+        """A tenant's classifier as one model of its own, its adapter merged into the base, as transformers loads it.
+
+        Its head reads the first token's pooled state, transformers' way for BERT, where ours reads the mean.
+        """
+        base = get_base_model(DEFAULT_BASE_MODEL).folder()
+        names = dict(enumerate(LABELS))
+        model = BertForSequenceClassification.from_pretrained(
+            str(base), id2label=names, label2id={label: number for number, label in names.items()}
+        )
+        weights = self.weights(tenant)
+        with torch.no_grad():
+            for name in (name for name in weights if ".lora_A." in name):
+                down, up = weights[name], weights[name.replace("lora_A", "lora_B")]
+                adapted = model.bert.get_parameter(name.replace(".lora_A", ""))
+                adapted.add_(up @ down, alpha=ALPHA / RANK)
+            for parameter, value in zip(model.classifier.parameters(), self.heads[tenant], strict=True):
+                parameter.copy_(value)
+        model.save_pretrained(str(folder))
+        for file in (base / "tokenizer.json", base / "tokenizer_config.json"):
+            shutil.copy(file, folder)
+
     def save_one(self) -> Path:
         """A tenant's adapter as PEFT writes it: the folder to load it from."""
         folder = Path(tempfile.mkdtemp(prefix="adaptary-bench-"))
-        self.model.save_pretrained(str(folder), selected_adapters=["0"])
-        return folder / "0"
+        self.model.save_pretrained(str(folder), selected_adapters=[adapter_name(0)])
+        return folder / adapter_name(0)

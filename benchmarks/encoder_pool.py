@@ -18,7 +18,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.encoder_models import BATCH, RANK, Batch, Head, PeftTenants, load_bert, make_batches
+from benchmarks.encoder_models import (
+    BATCH,
+    RANK,
+    Batch,
+    Head,
+    PeftTenants,
+    adapter_name,
+    load_bert,
+    make_batches,
+)
 from benchmarks.results import Row
 from core.catalogue import DEFAULT_BASE_MODEL
 from inference.pool.adapter_blocks import place
@@ -86,7 +95,7 @@ def _contenders(peft: PeftTenants, bases: dict[str, LoadedBase]) -> dict[str, Co
         return torch.stack([scores for scores in results if scores is not None])
 
     def mixed(batch: Batch) -> Tensor:
-        names = [str(tenant) for tenant, _ in batch]
+        names = [adapter_name(tenant) for tenant, _ in batch]
         return _padded(peft.model, batch, peft.heads, adapter_names=names)
 
     def split(batch: Batch) -> Tensor:
@@ -94,7 +103,7 @@ def _contenders(peft: PeftTenants, bases: dict[str, LoadedBase]) -> dict[str, Co
         order = sorted(range(len(batch)), key=lambda index: batch[index][0])
         for tenant, indexes in groupby(order, key=lambda index: batch[index][0]):
             places = list(indexes)
-            peft.model.set_adapter(str(tenant))
+            peft.model.set_adapter(adapter_name(tenant))
             rows = _padded(peft.model, [batch[index] for index in places], peft.heads)
             scores |= dict(zip(places, rows, strict=True))
         return torch.stack([scores[index] for index in range(len(batch))])
