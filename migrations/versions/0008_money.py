@@ -1,5 +1,7 @@
 """Money: price schemes and contracts, drafts, credits, payments, credit notes, budgets, reversing facts."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -25,7 +27,7 @@ def upgrade() -> None:
     _standing()
 
 
-def _add(table: str, name: str, type_: sa.types.TypeEngine[object], value: str) -> None:
+def _add(table: str, name: str, type_: sa.types.TypeEngine[Any], value: str) -> None:
     """Add a column that must have a value, with this one in the rows that are there."""
     op.add_column(table, sa.Column(name, type_, nullable=False, server_default=value))
     op.alter_column(table, name, server_default=None)
