@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from core import audit
@@ -131,8 +131,8 @@ def revoke(session: Session, scope: TenantScope, key: ApiKey) -> None:
         audit.record(session, scope, "key.revoked", key, {"name": key.name})
 
 
-def verify(session: Session, plain: str) -> VerifiedKey:
-    """Find whose key `plain` is. `session` is an operator session: the tenant is not known yet.
+def verify(session: Session | Connection, plain: str) -> VerifiedKey:
+    """Find whose key `plain` is. `session` is an operator's: the tenant is not known yet.
 
     Raises InvalidApiKey or TenantSuspended.
     """
@@ -173,7 +173,7 @@ _BY_DIGEST = (
 )
 
 
-def touch(session: Session, key_id: UUID, at: datetime) -> None:
+def touch(session: Session | Connection, key_id: UUID, at: datetime) -> None:
     """Note that the key was used, to the minute: a write at every request would cost more than it tells."""
     session.execute(
         update(ApiKey)

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 import structlog
-from sqlalchemy import Engine, ExceptionContext, create_engine, event, text
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session, SessionTransaction
 
@@ -151,7 +151,30 @@ def operator_session(purpose: str) -> Iterator[ScopedSession]:
     `purpose` says in a few words why this work cannot be done inside one tenant; a test lists every caller.
     Nothing commits by itself: leaving the block rolls back.
     """
-    if not purpose:
-        raise ValueError("An operator session needs a purpose.")
+    _require_purpose(purpose)
     with ScopedSession(operator_engine(), expire_on_commit=False) as session:
         yield session
+
+
+@contextmanager
+def tenant_connection(scope: TenantScope) -> Iterator[Connection]:
+    """A transaction that sees `scope`'s tenant only, for what the API reads at every request: without the ORM.
+
+    Leaving the block commits, reads too: psycopg forgets its prepared statements when it rolls back.
+    """
+    with app_engine().begin() as connection:
+        connection.execute(_SET_TENANT, {"tenant_id": str(scope.tenant_id)})
+        yield connection
+
+
+@contextmanager
+def operator_connection(purpose: str) -> Iterator[Connection]:
+    """`operator_session` for what the API reads at every request: without the ORM. Leaving the block commits."""
+    _require_purpose(purpose)
+    with operator_engine().begin() as connection:
+        yield connection
+
+
+def _require_purpose(purpose: str) -> None:
+    if not purpose:
+        raise ValueError("Work across tenants needs a purpose.")

@@ -6,14 +6,13 @@ from threading import Lock
 from uuid import UUID
 
 from flask import Flask, current_app, g, request
-from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, select
 
 from billing.plans import held_plan_code
 from core import api_keys
 from core.api_keys import InvalidApiKey, TenantSuspended, VerifiedKey
 from core.clock import now
-from core.db import operator_session
+from core.db import operator_connection
 from core.models.billing import Plan
 from inference.gateway.access import Access
 from inference.gateway.errors import ApiError, ErrorType
@@ -70,12 +69,11 @@ def _bearer() -> str:
 
 def _verify(plain: str, last_used: "_LastUsed") -> tuple[VerifiedKey, PlanLimits]:
     try:
-        with operator_session("an API key's tenant is not known before its key is found") as session:
-            key = api_keys.verify(session, plain)
-            limits = _limits(session, key.scope.tenant_id)
+        with operator_connection("an API key's tenant is not known before its key is found") as connection:
+            key = api_keys.verify(connection, plain)
+            limits = _limits(connection, key.scope.tenant_id)
             if last_used.is_due(key.id):
-                api_keys.touch(session, key.id, now())
-                session.commit()
+                api_keys.touch(connection, key.id, now())
     except InvalidApiKey as error:
         raise _unauthorised("invalid_api_key", str(error)) from None
     except TenantSuspended as error:
@@ -83,8 +81,8 @@ def _verify(plain: str, last_used: "_LastUsed") -> tuple[VerifiedKey, PlanLimits
     return key, limits
 
 
-def _limits(session: Session, tenant_id: UUID) -> PlanLimits:
-    return PlanLimits(*session.execute(_PLAN, {"tenant_id": tenant_id, "at": now()}).one())
+def _limits(connection: Connection, tenant_id: UUID) -> PlanLimits:
+    return PlanLimits(*connection.execute(_PLAN, {"tenant_id": tenant_id, "at": now()}).one())
 
 
 # Made once: to build it anew takes longer than to run it.

@@ -8,11 +8,12 @@ from functools import partial
 from uuid import UUID
 
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from billing.ledger import Usage
 from core.catalogue import Architecture
-from core.db import tenant_session
+from core.db import tenant_connection
 from core.models.usage import UsageKind
 from core.tenancy import Permission
 from inference.gateway import protect
@@ -164,15 +165,15 @@ class _Run:
         asker: Asker,
         messages: Sequence[Message],
         sampling: Sampling,
-        find: Callable[[Session, UUID], Target],
+        find: Callable[[Connection, UUID], Target],
     ) -> None:
         asker.scope.require(Permission.PREDICT)
         check_messages(messages)
         self._started = time.perf_counter()
         self.asker = asker
         # No connection is held from here to the ledger: the pool takes its time.
-        with tenant_session(asker.scope) as session:
-            self.target = find(session, asker.scope.tenant_id)
+        with tenant_connection(asker.scope) as connection:
+            self.target = find(connection, asker.scope.tenant_id)
         contents = [message.content for message in messages]
         protected = protect.protect(contents, self.target.policy, self.target.key)
         body = {
@@ -227,10 +228,10 @@ def check_messages(messages: Sequence[Message]) -> None:
 
 
 def _find(
-    session: Session, tenant_id: UUID, *, name: str | None, default_model_id: UUID | None = None
+    connection: Connection, tenant_id: UUID, *, name: str | None, default_model_id: UUID | None = None
 ) -> Target:
     if name is None:
-        return find_default_target(session, tenant_id, default_model_id)
+        return find_default_target(connection, tenant_id, default_model_id)
     if is_base(name):
-        return find_base_target(session, tenant_id, name, Architecture.DECODER)
-    return find_target(session, tenant_id, name, CHATTING)
+        return find_base_target(connection, tenant_id, name, Architecture.DECODER)
+    return find_target(connection, tenant_id, name, CHATTING)

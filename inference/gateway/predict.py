@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from core.catalogue import Architecture, Task
-from core.db import tenant_session
+from core.db import tenant_connection
 from core.models.usage import UsageKind
 from core.storage import blob_store
 from core.tenancy import Permission
@@ -61,7 +62,9 @@ def classify(
     Raises PermissionDenied, or a PredictionError, and then nothing is billed.
     """
     run = _Run(asker, texts, truncate, finish)
-    target = run.find(lambda session, tenant_id: find_target(session, tenant_id, model_name, CLASSIFYING))
+    target = run.find(
+        lambda connection, tenant_id: find_target(connection, tenant_id, model_name, CLASSIFYING)
+    )
     several = target.task is Task.MULTI_LABEL
 
     def fill(scores: dict[str, float], tokens: int, truncated: bool, text: Protected) -> Result:
@@ -86,7 +89,7 @@ def tag(
 ) -> Tagging:
     """Find the entities in `texts`, with offsets in the texts as they came. Everything else is as in `classify`."""
     run = _Run(asker, texts, truncate, finish)
-    target = run.find(lambda session, tenant_id: find_target(session, tenant_id, model_name, TAGGING))
+    target = run.find(lambda connection, tenant_id: find_target(connection, tenant_id, model_name, TAGGING))
 
     def fill(entities: list[dict[str, Any]], tokens: int, truncated: bool, text: Protected) -> Tagged:
         return Tagged(tokens, truncated, text.replacements, tuple(_entity(one, text) for one in entities))
@@ -105,7 +108,9 @@ def embed(
     """Vectors of `texts` from an encoder of the catalogue itself. Everything else is as in `classify`."""
     run = _Run(asker, texts, truncate, finish)
     target = run.find(
-        lambda session, tenant_id: find_base_target(session, tenant_id, base_model, Architecture.ENCODER)
+        lambda connection, tenant_id: find_base_target(
+            connection, tenant_id, base_model, Architecture.ENCODER
+        )
     )
 
     def fill(vector: list[float], tokens: int, truncated: bool, text: Protected) -> Embedded:
@@ -126,10 +131,10 @@ class _Run:
         self._truncate = truncate
         self._finish = finish
 
-    def find(self, find: Callable[[Session, UUID], Target]) -> Target:
+    def find(self, find: Callable[[Connection, UUID], Target]) -> Target:
         # No connection is held from here to the ledger: the pool may take its time.
-        with tenant_session(self._asker.scope) as session:
-            return find(session, self._asker.scope.tenant_id)
+        with tenant_connection(self._asker.scope) as connection:
+            return find(connection, self._asker.scope.tenant_id)
 
     def answer(self, target: Target, ask: Callable[..., PoolAnswer], fill: Fill[Of]) -> Answers[Of]:
         """Ask the pool, put the usage into the ledger, and return what the pool said."""

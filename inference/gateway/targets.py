@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, Row, bindparam, select
-from sqlalchemy.orm import Session
+from sqlalchemy import BindParameter, Connection, Row, bindparam, select
 
 from billing.plans import held_plan_code
 from core.catalogue import Architecture, Task, UnknownBaseModel, get_base_model, list_base_models
 from core.clock import now
-from core.db import tenant_session
+from core.db import tenant_connection
 from core.models.models import Adapter, Model
 from core.models.privacy import PrivacyPolicy
 from core.models.tenants import Tenant
@@ -54,17 +53,19 @@ class Target:
     version: int = 0
 
 
-def find_target(session: Session, tenant_id: UUID, name: str, tasks: Collection[Task]) -> Target:
+def find_target(connection: Connection, tenant_id: UUID, name: str, tasks: Collection[Task]) -> Target:
     """The tenant's model `name`. Raises ModelNotFound, ModelNotReady, and WrongTask unless it is for one of
     `tasks`."""
     # Postgres takes no NUL in a text, and no name has one.
-    row = None if "\0" in name else session.execute(_BY_NAME, _now(tenant_id, name=name)).one_or_none()
+    row = None if "\0" in name else connection.execute(_BY_NAME, _now(tenant_id, name=name)).one_or_none()
     if row is None:
         raise _no_such_model(name)
     return _ready(tenant_id, row, tasks)
 
 
-def find_base_target(session: Session, tenant_id: UUID, name: str, architecture: Architecture) -> Target:
+def find_base_target(
+    connection: Connection, tenant_id: UUID, name: str, architecture: Architecture
+) -> Target:
     """The base model `name`, to answer itself. Raises ModelNotFound, and WrongTask for one of another kind."""
     try:
         base = get_base_model(name)
@@ -73,21 +74,21 @@ def find_base_target(session: Session, tenant_id: UUID, name: str, architecture:
     if base.architecture is not architecture:
         fit = [one.id for one in list_base_models() if one.architecture is architecture]
         raise WrongTask(f"The base model {name!r} cannot do this. Use {' or '.join(fit)}.")
-    tenant = session.execute(_TENANT, _now(tenant_id)).one()
+    tenant = connection.execute(_TENANT, _now(tenant_id)).one()
     return Target(name=base.id, base=base.id, **_of_tenant(tenant_id, tenant))
 
 
-def find_default_target(session: Session, tenant_id: UUID, model_id: UUID | None) -> Target:
+def find_default_target(connection: Connection, tenant_id: UUID, model_id: UUID | None) -> Target:
     """The chat model of a key's settings; without one, the tenant's only chat model that is ready.
 
     Raises NoDefaultModel, ModelNotReady and WrongTask.
     """
     if model_id is not None:
-        row = session.execute(_BY_ID, _now(tenant_id, model_id=model_id)).one_or_none()
+        row = connection.execute(_BY_ID, _now(tenant_id, model_id=model_id)).one_or_none()
         if row is None:
             raise NoDefaultModel("This API key's default model was deleted. Make a key with another one.")
         return _ready(tenant_id, row, CHATTING)
-    rows = session.execute(_READY_CHAT_MODELS, _now(tenant_id)).all()
+    rows = connection.execute(_READY_CHAT_MODELS, _now(tenant_id)).all()
     if len(rows) != 1:
         found = "no chat model that is ready" if not rows else "more than one chat model"
         raise NoDefaultModel(
@@ -102,8 +103,8 @@ def get_task(scope: TenantScope, name: str) -> Task:
     if is_base(name) and get_base_model(name).architecture is Architecture.DECODER:
         return Task.CHAT
     if "\0" not in name:
-        with tenant_session(scope) as session:
-            task = session.scalar(select(Model.task).where(Model.name == name, Model.deleted_at.is_(None)))
+        with tenant_connection(scope) as connection:
+            task = connection.scalar(select(Model.task).where(Model.name == name, Model.deleted_at.is_(None)))
             if task is not None:
                 return task
     raise _no_such_model(name)

@@ -6,7 +6,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from core.api_keys import create
 from core.clock import now
-from core.db import app_engine, operator_session, tenant_session
+from core.db import app_engine, operator_session, tenant_connection, tenant_session
 from core.models.all import Base
 from core.models.api_keys import ApiKey
 from core.models.base import TenantOwned
@@ -79,6 +79,14 @@ def test_a_tenant_sees_its_own_rows_only(two_tenants):
     for tenant in two_tenants:
         with tenant_session(system_scope(tenant.id, "test")) as session:
             assert {key.tenant_id for key in session.scalars(select(ApiKey))} == {tenant.id}
+
+
+def test_a_tenants_connection_sees_its_own_rows_only_and_leaves_nothing_behind(two_tenants):
+    for tenant in two_tenants:
+        with tenant_connection(system_scope(tenant.id, "test")) as connection:
+            assert connection.scalars(select(ApiKey.tenant_id)).all() == [tenant.id]
+        with app_engine().connect() as connection:
+            assert connection.scalars(select(ApiKey.tenant_id)).all() == []
 
 
 def test_with_no_tenant_set_nothing_is_visible(two_tenants):
