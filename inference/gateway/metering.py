@@ -8,7 +8,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from billing import ledger
-from billing.ledger import Usage
+from billing.ledger import Fact, Usage
+from billing.recording import process_recorder
 from core.clock import now
 from core.db import tenant_session
 from core.models.usage import UsageKind, UsageSource
@@ -43,9 +44,11 @@ class Asker:
 
     def record(self, *usages: Usage, also: Callable[[Session], None] | None = None) -> None:
         """Commit the facts, and what `also` does in the session, together."""
+        if also is None:
+            process_recorder().record([Fact(self.scope.tenant_id, usage) for usage in usages])
+            return
         with tenant_session(self.scope) as session:
             for usage in usages:
                 ledger.record(session, self.scope.tenant_id, usage)
-            if also is not None:
-                also(session)
+            also(session)
             session.commit()
