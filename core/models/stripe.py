@@ -24,13 +24,17 @@ class StripeObject(HasId, Base):
 
 
 class StripeCustomer(TenantOwned, Base):
-    """A tenant at Stripe: its customer, subscription and card. `card` is `{"brand", "last4", "exp_month", "exp_year"}`."""
+    """A tenant at Stripe: its customer, subscription and card. `card` is `{"brand", "last4", "exp_month", "exp_year"}`.
+
+    Stripe counts usage from `subscribed_at` on, and collects every month's invoice from the month `collects_from` on.
+    """
 
     __tablename__ = "stripe_customers"
 
     customer_id: Mapped[str] = mapped_column(String(255), unique=True)
     subscription_id: Mapped[str | None] = mapped_column(String(255), unique=True)
     subscription_status: Mapped[str | None] = mapped_column(String(40))
+    subscribed_at: Mapped[datetime | None]
     plan_code: Mapped[str | None] = mapped_column(String(40))
     collects_from: Mapped[date | None] = mapped_column(Date)
     card: Mapped[dict[str, Any] | None]
@@ -44,7 +48,8 @@ class StripeCustomer(TenantOwned, Base):
 class StripeInvoice(TenantOwned, Base):
     """Our copy of an invoice of Stripe's, and how it compared with ours line by line.
 
-    `comparison` has `{"line", "ledger_cents", "stripe_cents"}` for each line. It is held while they differ.
+    `comparison` has `{"line", "ledger_cents", "stripe_cents"}` for each line. It is held, with a reason, while they
+    differ.
     """
 
     __tablename__ = "stripe_invoices"
@@ -66,6 +71,7 @@ class StripeInvoice(TenantOwned, Base):
     comparison: Mapped[list[dict[str, Any]] | None]
     compared_at: Mapped[datetime | None]
     held_at: Mapped[datetime | None]
+    held_reason: Mapped[str | None] = mapped_column(Text)
     payment_failed_at: Mapped[datetime | None]
     fetched_at: Mapped[datetime]
 
