@@ -34,37 +34,45 @@ class Budget(TenantOwned, Base):
 
 
 class UsageCounter(TenantOwned, Base):
-    """The ledger's sum of a month, by kind: of the whole tenant, or of one key. Kept where there is a budget.
+    """The ledger's sum of one kind over `[starts_at, ends_at)`, a stretch of a month in which no price changes: of the
+    whole tenant, or of one key. Kept where there is a budget.
 
-    It moves in the transaction that records the fact, so it always equals the ledger.
+    A trigger moves it in the transaction that records the fact, so it always equals the ledger.
     """
 
     __tablename__ = "usage_counters"
 
-    month: Mapped[date] = mapped_column(Date)
     api_key_id: Mapped[UUID | None]
     kind: Mapped[UsageKind] = mapped_column(StrEnumColumn(UsageKind))
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
     quantity: Mapped[int]
 
     @classmethod
     def constraints(cls) -> tuple[Any, ...]:
         return (
-            UniqueConstraint("tenant_id", "month", "api_key_id", "kind", postgresql_nulls_not_distinct=True),
+            UniqueConstraint(
+                "tenant_id", "starts_at", "api_key_id", "kind", postgresql_nulls_not_distinct=True
+            ),
             tenant_foreign_key("api_key_id", "api_keys", ondelete="CASCADE"),
         )
 
 
 class BudgetReservation(TenantOwned, Base):
-    """What one request or job under way may use at most, by kind. It is gone once the fact is recorded, and counts no
-    more after `expires_at`, should its process have died."""
+    """What one request or job under way may use at most, by kind.
+
+    A kind is gone once its fact is recorded, by a trigger in that transaction. Should the process have died, nothing
+    counts any more after `expires_at`; a job's holds until the job ends. `occurs_at` is when the usage will have
+    happened; of a job, which uses when it ends, it is empty.
+    """
 
     __tablename__ = "budget_reservations"
 
     request_id: Mapped[str] = mapped_column(String(64))
     api_key_id: Mapped[UUID | None]
-    month: Mapped[date] = mapped_column(Date)
     quantities: Mapped[dict[str, Any]]
-    expires_at: Mapped[datetime]
+    occurs_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
 
     @classmethod
     def constraints(cls) -> tuple[Any, ...]:

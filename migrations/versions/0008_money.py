@@ -15,6 +15,44 @@ down_revision = "0007"
 _CURRENT_TENANT = "nullif(current_setting('app.tenant_id', true), '')::uuid"
 
 
+# Each statement of the function sees what was committed before it began: after the lock, which billing/counters.py
+# takes alone to count anew, either this transaction's facts were counted or the counters are here to be moved. Counters
+# are locked in one order, so that no two transactions wait for each other.
+_COUNT_USAGE = """
+CREATE FUNCTION count_usage() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended(tenant_id::text, 8))
+    FROM (SELECT DISTINCT tenant_id FROM facts) AS tenant;
+    IF NOT EXISTS (SELECT FROM usage_counters WHERE tenant_id IN (SELECT tenant_id FROM facts)) THEN
+        RETURN NULL;
+    END IF;
+    WITH moved AS MATERIALIZED (
+        SELECT counter.id, sum(fact.quantity) AS quantity
+        FROM facts AS fact JOIN usage_counters AS counter
+            ON counter.tenant_id = fact.tenant_id AND counter.kind = fact.kind
+            AND counter.starts_at <= fact.occurred_at AND fact.occurred_at < counter.ends_at
+            AND (counter.api_key_id IS NULL OR counter.api_key_id = fact.api_key_id)
+        GROUP BY counter.id
+    ), held AS MATERIALIZED (
+        SELECT counter.id FROM usage_counters AS counter JOIN moved USING (id) ORDER BY counter.id FOR UPDATE OF counter
+    )
+    UPDATE usage_counters AS counter SET quantity = counter.quantity + moved.quantity
+    FROM moved JOIN held USING (id) WHERE counter.id = moved.id;
+    WITH settled AS MATERIALIZED (
+        SELECT tenant_id, request_id, array_agg(kind::text) AS kinds FROM facts GROUP BY tenant_id, request_id
+    ), kept AS (
+        UPDATE budget_reservations AS reservation SET quantities = quantities - kinds FROM settled
+        WHERE reservation.tenant_id = settled.tenant_id AND reservation.request_id = settled.request_id
+            AND quantities - kinds <> '{}'
+    )
+    DELETE FROM budget_reservations AS reservation USING settled
+    WHERE reservation.tenant_id = settled.tenant_id AND reservation.request_id = settled.request_id
+        AND quantities - kinds = '{}';
+    RETURN NULL;
+END $$
+"""
+
+
 def upgrade() -> None:
     _prices()
     _contracts()
@@ -241,15 +279,16 @@ def _budgets() -> None:
     sa.Column('tenant_id', sa.UUID(), nullable=False),
     sa.Column('id', sa.UUID(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
-    sa.Column('month', sa.Date(), nullable=False),
     sa.Column('api_key_id', sa.UUID(), nullable=True),
     sa.Column('kind', sa.String(32), nullable=False),
+    sa.Column('starts_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('ends_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('quantity', sa.BigInteger(), nullable=False),
     sa.ForeignKeyConstraint(['tenant_id', 'api_key_id'], ['api_keys.tenant_id', 'api_keys.id'], name=op.f('fk_usage_counters_tenant_id_api_key_id'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['tenant_id'], ['tenants.id'], name=op.f('fk_usage_counters_tenant_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_usage_counters')),
     sa.UniqueConstraint('tenant_id', 'id', name=op.f('uq_usage_counters_tenant_id_id')),
-    sa.UniqueConstraint('tenant_id', 'month', 'api_key_id', 'kind', name=op.f('uq_usage_counters_tenant_id_month_api_key_id_kind'), postgresql_nulls_not_distinct=True)
+    sa.UniqueConstraint('tenant_id', 'starts_at', 'api_key_id', 'kind', name=op.f('uq_usage_counters_tenant_id_starts_at_api_key_id_kind'), postgresql_nulls_not_distinct=True)
     )
     op.create_table('budget_reservations',
     sa.Column('tenant_id', sa.UUID(), nullable=False),
@@ -257,9 +296,9 @@ def _budgets() -> None:
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('request_id', sa.String(length=64), nullable=False),
     sa.Column('api_key_id', sa.UUID(), nullable=True),
-    sa.Column('month', sa.Date(), nullable=False),
     sa.Column('quantities', postgresql.JSONB(), nullable=False),
-    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('occurs_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=True),
     sa.ForeignKeyConstraint(['tenant_id', 'api_key_id'], ['api_keys.tenant_id', 'api_keys.id'], name=op.f('fk_budget_reservations_tenant_id_api_key_id'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['tenant_id'], ['tenants.id'], name=op.f('fk_budget_reservations_tenant_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_budget_reservations')),
@@ -284,6 +323,11 @@ def _budgets() -> None:
     )
     for table in ("budgets", "usage_counters", "budget_reservations", "budget_alerts"):
         protect(table)
+    op.execute(_COUNT_USAGE)
+    op.execute(
+        "CREATE TRIGGER count_usage AFTER INSERT ON usage_facts REFERENCING NEW TABLE AS facts "
+        "FOR EACH STATEMENT EXECUTE FUNCTION count_usage()"
+    )
 
 
 def _notifications() -> None:
