@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from threading import Lock
+from typing import NamedTuple
 
 import structlog
 from redis import Redis, RedisError
@@ -22,34 +23,52 @@ from core.config import get_settings
 log = structlog.get_logger(__name__)
 
 WINDOW_SECONDS = 60
-_KEPT_SECONDS = 2 * WINDOW_SECONDS
 _TIMEOUT_SECONDS = 0.5
 _WITHOUT_REDIS_SECONDS = 5.0
 
+# Of each rate: what was used before, the newest second of use, and the second whose end makes room for the amount
+# (0: none, or none ever).
 _TAKE = """
-local now = tonumber(redis.call('TIME')[1])
-local amount = tonumber(ARGV[1])
-local fits = 1
-local answer = {}
+local now, amount, window = tonumber(redis.call('TIME')[1]), tonumber(ARGV[1]), tonumber(ARGV[2])
+local fits, answer = 1, {}
 for i, key in ipairs(KEYS) do
-  local uses, used = redis.call('HGETALL', key), 0
-  for j = 1, #uses, 2 do
-    if tonumber(uses[j]) < now - tonumber(ARGV[2]) then
-      redis.call('HDEL', key, uses[j])
+  local uses, seconds, used, room_after = {}, {}, 0, 0
+  local flat, limit = redis.call('HGETALL', key), tonumber(ARGV[2 + i])
+  for j = 1, #flat, 2 do
+    local second = tonumber(flat[j])
+    if second < now - window then
+      redis.call('HDEL', key, flat[j])
     else
-      used = used + tonumber(uses[j + 1])
+      seconds[#seconds + 1] = second
+      uses[second] = tonumber(flat[j + 1])
+      used = used + uses[second]
     end
   end
-  if used + amount > tonumber(ARGV[2 + i]) then fits = 0 end
-  answer[i] = uses
+  table.sort(seconds)
+  if used + amount > limit then
+    fits = 0
+    local left = used
+    for _, second in ipairs(seconds) do
+      left = left - uses[second]
+      if left + amount <= limit then room_after = second break end
+    end
+  end
+  answer[i] = {used, seconds[#seconds] or 0, room_after}
 end
 if fits == 1 then
   for _, key in ipairs(KEYS) do
     redis.call('HINCRBY', key, now, amount)
-    redis.call('EXPIRE', key, ARGV[2] * 2)
+    redis.call('EXPIRE', key, window * 2)
   end
 end
 return {now, fits, answer}
+"""
+
+# What has expired meanwhile stays gone.
+_ADD = """
+for _, key in ipairs(KEYS) do
+  if redis.call('EXISTS', key) == 1 then redis.call('HINCRBY', key, ARGV[1], ARGV[2]) end
+end
 """
 
 
@@ -61,9 +80,18 @@ class Rate:
     limit: int
 
 
+class Before(NamedTuple):
+    """One rate before something is taken: what the window holds, its newest second of use (0: none), and the second
+    whose end makes room for the amount (0: there is room, or there never will be)."""
+
+    used: int
+    newest: int
+    room_after: int
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What was asked for and, if it `fits`, taken in the second `at`; of each rate the uses before, by second.
+    """What was asked for and, if it `fits`, taken in the second `at`; and each of the rates `before`.
 
     `in_memory` says that this process counted for itself.
     """
@@ -72,13 +100,15 @@ class Taken:
     amount: int
     fits: bool
     at: int
-    uses: Sequence[Mapping[int, int]]
+    before: Sequence[Before]
     in_memory: bool = False
 
     @property
     def tightest(self) -> int:
         """Which of the rates has the least left."""
-        return min(range(len(self.rates)), key=lambda index: self.rates[index].limit - self._used(index))
+        return min(
+            range(len(self.rates)), key=lambda index: self.rates[index].limit - self.before[index].used
+        )
 
     @property
     def limit(self) -> int:
@@ -87,15 +117,14 @@ class Taken:
     @property
     def remaining(self) -> int:
         """How much more of the tightest rate is left, after this."""
-        used = self._used(self.tightest) + (self.amount if self.fits else 0)
+        used = self.before[self.tightest].used + (self.amount if self.fits else 0)
         return max(0, self.limit - used)
 
     @property
     def reset_seconds(self) -> int:
         """How long until all of the tightest rate is free again, if nothing more is taken."""
-        uses = self.uses[self.tightest]
-        newest = self.at if self.fits and self.amount else max(uses, default=None)
-        return 0 if newest is None else self._leaves_in(newest)
+        newest = self.at if self.fits and self.amount else self.before[self.tightest].newest
+        return self._leaves_in(newest) if newest else 0
 
     @property
     def wait_seconds(self) -> int:
@@ -110,19 +139,12 @@ class Taken:
         refusing = [index for index in range(len(self.rates)) if not self._fits(index)]
         return self.rates[max(refusing, key=self._wait)]
 
-    def _used(self, index: int) -> int:
-        return sum(self.uses[index].values())
-
     def _fits(self, index: int) -> bool:
-        return self._used(index) + self.amount <= self.rates[index].limit
+        return self.before[index].used + self.amount <= self.rates[index].limit
 
     def _wait(self, index: int) -> int:
-        used = self._used(index)
-        for second, amount in sorted(self.uses[index].items()):
-            used -= amount
-            if used + self.amount <= self.rates[index].limit:
-                return self._leaves_in(second)
-        return WINDOW_SECONDS
+        room_after = self.before[index].room_after
+        return self._leaves_in(room_after) if room_after else WINDOW_SECONDS
 
     def _leaves_in(self, second: int) -> int:
         return second + WINDOW_SECONDS + 1 - self.at
@@ -133,8 +155,8 @@ class Rates:
     limit than no answers."""
 
     def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._script = redis.register_script(_TAKE)
+        self._take_from = redis.register_script(_TAKE)
+        self._add_to = redis.register_script(_ADD)
         self._memory = _Memory()
         self._without_until = 0.0
 
@@ -157,21 +179,17 @@ class Rates:
             self._memory.add(taken.rates, taken.at, more)
             return
         try:
-            with self._redis.pipeline(transaction=False) as pipe:
-                for rate in taken.rates:
-                    pipe.hincrby(_key(rate), str(taken.at), more)
-                    pipe.expire(_key(rate), _KEPT_SECONDS)
-                pipe.execute()
+            self._add_to(keys=[_key(rate) for rate in taken.rates], args=[taken.at, more])
         except RedisError as error:
             self._without_until = time.monotonic() + _WITHOUT_REDIS_SECONDS
             log.warning("rates_without_redis", error=type(error).__name__)
 
     def _take(self, rates: Sequence[Rate], amount: int) -> Taken:
-        at, fits, uses = self._script(
+        at, fits, before = self._take_from(
             keys=[_key(rate) for rate in rates],
             args=[amount, WINDOW_SECONDS, *(rate.limit for rate in rates)],
         )
-        return Taken(rates, amount, bool(fits), at, [_in_window(_pairs(flat), at) for flat in uses])
+        return Taken(rates, amount, bool(fits), at, [Before(*one) for one in before])
 
 
 class _Memory:
@@ -186,8 +204,8 @@ class _Memory:
         at = int(time.time())
         with self._lock:
             self._sweep(at)
-            uses = [_in_window(self._uses[rate.name], at) for rate in rates]
-            taken = Taken(rates, amount, True, at, uses, in_memory=True)
+            before = [_before(_in_window(self._uses[rate.name], at), rate.limit - amount) for rate in rates]
+            taken = Taken(rates, amount, True, at, before, in_memory=True)
             if taken.wait_seconds:
                 return replace(taken, fits=False)
             self._add(rates, at, amount)
@@ -212,8 +230,16 @@ def _in_window(uses: Mapping[int, int], at: int) -> dict[int, int]:
     return {second: amount for second, amount in uses.items() if second >= at - WINDOW_SECONDS}
 
 
-def _pairs(flat: Sequence[bytes]) -> dict[int, int]:
-    return {int(second): int(amount) for second, amount in zip(flat[::2], flat[1::2], strict=True)}
+def _before(uses: Mapping[int, int], room: int) -> Before:
+    """What `_TAKE` says of a rate: `room` is how much may be in use for the amount to fit."""
+    used = left = sum(uses.values())
+    room_after = 0
+    for second, amount in sorted(uses.items()) if used > room else ():
+        left -= amount
+        if left <= room:
+            room_after = second
+            break
+    return Before(used, max(uses, default=0), room_after)
 
 
 def _key(rate: Rate) -> str:
