@@ -14,8 +14,8 @@ from tests.services import Cleaner, RunningServices, Services, set_environment
 if TYPE_CHECKING:
     from core.models.tenants import Tenant
 
-# Not a conftest.py below: the routes' tests and the browser's want the same portal and people.
-pytest_plugins = ["tests.people"]
+# No conftest.py below: the routes' tests and the browser's want the same portal, people and payment provider.
+pytest_plugins = ["tests.people", "tests.fake_stripe.fixtures"]
 
 ALONE = "main"
 SHARED = Path(__file__).parents[2] / "shared"

@@ -135,7 +135,7 @@ def _problem(error: stripe.StripeError) -> StripeProblem:
     if isinstance(error, stripe.APIConnectionError):
         # The library's message has the address and may have the request: what failed is enough.
         return StripeUnavailable("Stripe did not answer.")
-    if isinstance(error, stripe.RateLimitError) or status == 409 or status >= 500:
+    if isinstance(error, stripe.RateLimitError) or status == 409 or (status >= 500 and status != 501):
         return StripeUnavailable(f"Stripe could not do it now ({status}).")
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
         return StripeRefused("Stripe refuses STRIPE_SECRET_KEY, or what it may do.", code or "authentication")
