@@ -14,7 +14,7 @@ TEST_WORKERS ?= 2
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: setup
 setup: $(VENV)/.installed ## Install Adaptary into .venv
@@ -60,6 +60,10 @@ css-check: $(VENV)/.installed-dev ## Check that static/css/app.css is what asset
 .PHONY: bench
 bench: $(VENV)/.installed-dev ## Compare with peers; QUICK=1 takes 5 minutes, ARGS=encoder runs one
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(ARGS)
+
+.PHONY: bench-billing
+bench-billing: $(VENV)/.installed-dev ## Compare the ledger with plain Postgres, and time a month's close
+	$(BIN)/python -m benchmarks.money $(if $(QUICK),--quick)
 
 .PHONY: clean
 clean: ## Delete .venv and caches; the data in .adaptary stays
