@@ -115,13 +115,17 @@ class Dispatcher:
         self._batch_tokens = batch_tokens
         self._metrics = metrics
         self._scheduler: FairScheduler[_Place] = FairScheduler(
-            tenant_limit=tenant_queue_tokens, total_limit=queue_tokens, quantum=batch_tokens
+            tenant_limit=tenant_queue_tokens, total_limit=queue_tokens, quantum=max(1, batch_tokens // 2)
         )
         self._failed: deque[_Batch] = deque()
         self._wake = asyncio.Event()
         self._running: dict[int, RunningEngine] = {}
         self.running_tokens = 0
         self._tokens_per_second = _FIRST_GUESS_TOKENS_PER_SECOND
+
+    def check_open(self, tenant: str) -> None:
+        """See FairScheduler.check_open."""
+        self._scheduler.check_open(tenant)
 
     async def run_rows(
         self,

@@ -3,7 +3,8 @@
 Each visit of the round lets a tenant run `quantum` × weight tokens more, and what it does not use it keeps
 while it still has work waiting. So over time tenants with waiting work get tokens in proportion to their
 weights, however much one of them asks and however long its texts are (Shreedhar and Varghese, "Efficient
-Fair Queuing using Deficit Round Robin", 1996). Pure bookkeeping: no clock, no threads, no torch.
+Fair Queuing using Deficit Round Robin", 1996). A batch visits each tenant once at most, so that a flood of one alone makes
+short batches: whoever comes next waits until the one that runs has ended. Pure bookkeeping: no clock, no threads, no torch.
 """
 
 from collections import deque
@@ -12,6 +13,10 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+_TENANT_FULL = "This tenant's queue is full."
+_DRAINED = 0.125
+"""The share of its limit by which a full queue drains before it is open again: enough for requests of usual sizes."""
 
 
 class QueueFull(Exception):
@@ -60,14 +65,16 @@ class _TenantQueue(Generic[T]):
     batch."""
     newcomer: bool = True
     """Whether it has been idle, and nothing of it has run since."""
+    overflowed: bool = False
+    """Whether it was full, and has not drained since."""
 
 
 class FairScheduler(Generic[T]):
     """Queues of work by tenant. Not thread-safe: one thread, or one event loop, owns it."""
 
     def __init__(self, *, tenant_limit: int, total_limit: int, quantum: int = 64) -> None:
-        """Limits and quantum are in tokens. A quantum of a batch's size serves short requests whole; a smaller one mixes
-        more tenants into each batch."""
+        """Limits and quantum are in tokens. A large quantum serves short requests whole; a smaller one mixes more tenants
+        into each batch, and ends batches of a single tenant sooner."""
         if min(tenant_limit, total_limit, quantum) < 1:
             raise ValueError("Limits and quantum must be at least 1 token.")
         self._tenant_limit = tenant_limit
@@ -90,7 +97,8 @@ class FairScheduler(Generic[T]):
         tokens = sum(item.tokens for item in work)
         waiting = self.queued_tokens_of(tenant)
         if waiting and waiting + tokens > self._tenant_limit:
-            raise TenantQueueFull("This tenant's queue is full.", waiting)
+            self._queues[tenant].overflowed = True
+            raise TenantQueueFull(_TENANT_FULL, waiting)
         if self.queued_tokens and self.queued_tokens + tokens > self._total_limit:
             raise PoolQueueFull("The pool's queues are full.", self.queued_tokens)
         queue = self._queues.get(tenant)
@@ -102,14 +110,30 @@ class FairScheduler(Generic[T]):
         queue.tokens += tokens
         self.queued_tokens += tokens
 
+    def check_open(self, tenant: str) -> None:
+        """Raise TenantQueueFull if the tenant's queue was full and has not drained by _DRAINED since.
+
+        It refuses a flood before anything is spent on it: `offer` has to be told the tokens, and they take time to count.
+        """
+        queue = self._queues.get(tenant)
+        if queue is None or not queue.overflowed:
+            return
+        if queue.tokens > (1 - _DRAINED) * self._tenant_limit:
+            raise TenantQueueFull(_TENANT_FULL, queue.tokens)
+        queue.overflowed = False
+
     def take(self, budget: int, now: float) -> Batch[T]:
-        """The next batch, of at most `budget` tokens, or of one work that alone is larger. Empty if nothing
-        waits."""
+        """The next batch, of at most `budget` tokens and a visit of each tenant, or of one work that alone is larger.
+        Empty if nothing waits."""
         waiting = any(queue.work and not queue.newcomer for queue in self._round)
         batch = self._take_newcomers(budget, now) if waiting else Batch([], [])
         room = 0 if batch.work else budget
+        visited: set[str] = set()
         while self._round and room > 0:
             queue = self._round[0]
+            if batch.work and queue.tenant in visited:
+                break
+            visited.add(queue.tenant)
             self._drop_expired(queue, now, batch)
             self._credit(queue)
             while queue.work and queue.work[0].tokens <= queue.deficit:

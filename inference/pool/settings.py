@@ -20,8 +20,8 @@ class PoolSettings:
     """What the pool needs to know. Each field's variable is POOL_ and its name, upper-cased, unless said
     otherwise.
 
-    `batch_tokens` bounds a batch: larger ones gain little throughput and keep the next request waiting
-    longer. The queues are bounded in tokens, a tenant's own and all together; `adapter_bytes` bounds the
+    `batch_tokens` bounds a batch, and about half of it what one tenant alone gets of one: larger ones gain little
+    throughput and keep the next request waiting longer. The queues are bounded in tokens, a tenant's own and all together; `adapter_bytes` bounds the
     adapters in memory. Each of `engines` is a process that runs one batch at a time on `threads` cores.
 
     A chat model has a process of its own: `chat_rows` and `chat_kv_tokens` bound the answers that it writes at once and

@@ -20,6 +20,10 @@ class ShardedDispatcher:
     def __init__(self, shards: Sequence[Dispatcher]) -> None:
         self._shards = shards
 
+    def check_open(self, tenant: str) -> None:
+        """See FairScheduler.check_open."""
+        self._shard(tenant).check_open(tenant)
+
     async def run_rows(
         self,
         tenant: str,
@@ -30,8 +34,7 @@ class ShardedDispatcher:
         gone: Callable[[], Awaitable[None]],
     ) -> list[Tensor | None]:
         """See Dispatcher.run_rows."""
-        shard = self._shards[shard_of(tenant, len(self._shards))]
-        return await shard.run_rows(tenant, rows, deadline=deadline, weight=weight, gone=gone)
+        return await self._shard(tenant).run_rows(tenant, rows, deadline=deadline, weight=weight, gone=gone)
 
     def retry_after(self, queued_tokens: int) -> int:
         """See Dispatcher.retry_after; of the slowest shard, since nobody says whose the tokens are."""
@@ -58,6 +61,9 @@ class ShardedDispatcher:
             for shard in self._shards:
                 await stack.enter_async_context(shard.running())
             yield
+
+    def _shard(self, tenant: str) -> Dispatcher:
+        return self._shards[shard_of(tenant, len(self._shards))]
 
 
 def shard_of(tenant: str, shards: int) -> int:

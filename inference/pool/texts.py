@@ -143,11 +143,7 @@ class TextRoutes:
                 gone=partial(bodies.disconnected, question.request),
             )
         except QueueFull as full:
-            status, code = {TenantQueueFull: (429, "tenant_queue_full"), PoolQueueFull: (503, "pool_full")}[
-                type(full)
-            ]
-            wait = dispatcher.retry_after(full.queued_tokens)
-            raise PoolError(status, code, str(full), retry_after=wait) from None
+            raise self._refusal(full) from None
         except DeadlinePassed as late:
             wait = dispatcher.retry_after(dispatcher.queued_tokens)
             raise PoolError(504, "deadline", str(late), retry_after=wait) from None
@@ -159,6 +155,20 @@ class TextRoutes:
         if len(good) < len(results):
             raise PoolError(422, "adapter_broken", "The adapter computes numbers that are not finite.")
         return good
+
+    def _refusal(self, full: QueueFull) -> PoolError:
+        status, code = {TenantQueueFull: (429, "tenant_queue_full"), PoolQueueFull: (503, "pool_full")}[
+            type(full)
+        ]
+        wait = self._pool.dispatcher.retry_after(full.queued_tokens)
+        return PoolError(status, code, str(full), retry_after=wait)
+
+    def _check_open(self, ticket: Ticket) -> None:
+        """Refuse a flood at the door: its bodies and tokens would take the time of everybody else."""
+        try:
+            self._pool.dispatcher.check_open(ticket.tenant)
+        except QueueFull as full:
+            raise self._refusal(full) from None
 
     async def _tokenise(self, base: LoadedBase, texts: list[str], words: int | None) -> list[Tokens]:
         """Tokens of the texts, and where `words` is given, the words among the first so many tokens."""
@@ -179,6 +189,7 @@ class TextRoutes:
         ticket = self._pool.ticket(request, Use.PREDICT)
         started = time.perf_counter()
         try:
+            self._check_open(ticket)
             texts, truncate = bodies.parse_texts(await bodies.read(request, bodies.MAXIMUM_BODY))
             answer = await work(_Question(request, ticket, texts, truncate))
         except PoolError as error:

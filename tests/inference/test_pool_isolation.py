@@ -29,7 +29,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pool(log: Path) -> Iterator[PoolProcess]:
-    process = PoolProcess(key=KEY, log=log, LOG_LEVEL="DEBUG")
+    process = PoolProcess(key=KEY, log=log, LOG_LEVEL="DEBUG", POOL_TENANT_QUEUE_TOKENS="2000")
     yield process
     process.stop()
 
@@ -104,6 +104,19 @@ def test_rows_of_a_client_that_has_gone_are_not_run(pool: PoolProcess, digest: s
         assert pool.look()["queued_tokens"] == 0
         assert not held.done()
     assert 'outcome="client_gone"' in httpx.get(f"{pool.url}/metrics").text
+
+
+def test_a_flood_is_refused_before_its_bodies_are_read(pool: PoolProcess, digest: str) -> None:
+    long = ["many words " * 120]
+    with ThreadPoolExecutor(1) as thread, frozen_engine(pool, digest):
+        waiting = thread.submit(pool.ask, "classify", "t1", digest, long * 8)
+        assert wait_until(lambda: "t1" in pool.look()["queues"], SECONDS)
+        assert pool.ask("classify", "t1", digest, long).status_code == 429
+        refused, other = (pool.ask("classify", tenant, digest, []) for tenant in ("t1", "t2"))
+        assert (refused.status_code, refused.json()["error"]) == (429, "tenant_queue_full")
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert (other.status_code, other.json()["error"]) == (400, "invalid_body")
+    assert waiting.result().status_code == 200
 
 
 def test_a_huge_text_does_not_hold_up_another_tenant(pool: PoolProcess, digest: str) -> None:

@@ -17,8 +17,10 @@ def work(tokens: int, payload: str = "", deadline: float = FOREVER) -> Work[str]
     return Work(tokens, deadline, payload)
 
 
-def scheduler(tenant_limit: int = 1_000_000, total_limit: int = 10_000_000) -> FairScheduler[str]:
-    return FairScheduler(tenant_limit=tenant_limit, total_limit=total_limit, quantum=QUANTUM)
+def scheduler(
+    tenant_limit: int = 1_000_000, total_limit: int = 10_000_000, quantum: int = QUANTUM
+) -> FairScheduler[str]:
+    return FairScheduler(tenant_limit=tenant_limit, total_limit=total_limit, quantum=quantum)
 
 
 def test_one_tenants_work_runs_in_the_order_it_came() -> None:
@@ -58,10 +60,21 @@ def test_nobody_overtakes_twice_in_a_round() -> None:
 
 
 def test_a_batch_keeps_to_its_budget_but_a_larger_work_runs_alone() -> None:
-    queue = scheduler()
+    queue = scheduler(quantum=128)
     queue.offer("a", [work(60), work(60), work(300), work(60)])
     sizes = [[item.tokens for item in queue.take(128, now=0).work] for _ in range(4)]
     assert sizes == [[60, 60], [300], [60], []]
+
+
+def test_a_batch_visits_each_tenant_once() -> None:
+    queue = scheduler()
+    queue.offer("flood", [work(16, "flood") for _ in range(100)])
+    assert len(queue.take(512, now=0).work) == QUANTUM // 16
+    together = scheduler()
+    for tenant in "abc":
+        together.offer(tenant, [work(16, tenant) for _ in range(100)])
+    ran = Counter(item.payload for item in together.take(512, now=0).work)
+    assert ran == dict.fromkeys("abc", QUANTUM // 16)
 
 
 def test_work_past_its_deadline_is_given_back_and_not_run() -> None:
@@ -81,6 +94,22 @@ def test_a_full_tenant_queue_refuses_the_whole_request_and_leaves_others_alone()
     assert full.value.queued_tokens == 90
     assert queue.queued_tokens == 90
     queue.offer("b", [work(90)])
+
+
+def test_a_queue_that_was_full_is_closed_until_it_has_drained() -> None:
+    queue = scheduler(tenant_limit=100)
+    queue.offer("a", [work(10) for _ in range(10)])
+    queue.check_open("a")
+    with pytest.raises(TenantQueueFull):
+        queue.offer("a", [work(1)])
+    queue.take(10, now=0)
+    with pytest.raises(TenantQueueFull) as closed:
+        queue.check_open("a")
+    assert closed.value.queued_tokens == 90
+    queue.check_open("b")
+    queue.take(10, now=0)
+    queue.check_open("a")
+    queue.offer("a", [work(5)])
 
 
 def test_the_pool_as_a_whole_is_bounded() -> None:
