@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -12,6 +13,12 @@ class Load:
 
     seconds: list[float] = field(default_factory=list)
     refused: dict[int, int] = field(default_factory=dict)
+
+    def add(self, other: "Load") -> None:
+        """Count what came of `other` too."""
+        self.seconds += other.seconds
+        for status, count in other.refused.items():
+            self.refused[status] = self.refused.get(status, 0) + count
 
     def percentile(self, share: float) -> float:
         """Seconds that so large a share (0 to 1) of the answers took at most."""
@@ -41,13 +48,28 @@ async def load(
     return result
 
 
-async def exchange(port: int, request: bytes) -> int:
-    """One request on a connection of its own; the status of its answer."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(request)
-    status = await _answer(reader)
-    writer.close()
-    return status
+class KeptConnections:
+    """Connections that are used again once they are answered: as many as there are requests at a time."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        # The longest idle goes first, so that none is idle for so long that the server ends it.
+        self._idle: deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = deque()
+
+    async def exchange(self, request: bytes) -> int:
+        """The status of the answer to `request`."""
+        if self._idle:
+            reader, writer = self._idle.popleft()
+        else:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            writer.write(request)
+            status = await _answer(reader)
+        except BaseException:
+            writer.close()
+            raise
+        self._idle.append((reader, writer))
+        return status
 
 
 async def _connection(
