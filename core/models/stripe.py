@@ -26,7 +26,8 @@ class StripeObject(HasId, Base):
 class StripeCustomer(TenantOwned, Base):
     """A tenant at Stripe: its customer, subscription and card. `card` is `{"brand", "last4", "exp_month", "exp_year"}`.
 
-    Stripe counts usage from `subscribed_at` on, and collects every month's invoice from the month `collects_from` on.
+    Stripe collects every month's invoice from the month `collects_from` on. `counted_from` has for each usage kind the
+    moment from which its subscription counts it, in ISO form: what was used before, an invoice item asks for.
     """
 
     __tablename__ = "stripe_customers"
@@ -34,9 +35,9 @@ class StripeCustomer(TenantOwned, Base):
     customer_id: Mapped[str] = mapped_column(String(255), unique=True)
     subscription_id: Mapped[str | None] = mapped_column(String(255), unique=True)
     subscription_status: Mapped[str | None] = mapped_column(String(40))
-    subscribed_at: Mapped[datetime | None]
     plan_code: Mapped[str | None] = mapped_column(String(40))
     collects_from: Mapped[date | None] = mapped_column(Date)
+    counted_from: Mapped[dict[str, Any] | None]
     card: Mapped[dict[str, Any] | None]
     fetched_at: Mapped[datetime]
 
