@@ -1,9 +1,10 @@
 """Plans, their versioned prices, and which plan a tenant is on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import BindParameter, ColumnElement, func, or_, select
@@ -11,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from billing.locks import hold_billing
-from billing.rating import Price
+from billing.rating import Price, Tier
 from billing.schedule import Holding, plan_at, price_at
 from core.audit import record_for_tenant, record_staff
 from core.clock import now
@@ -193,6 +194,8 @@ def list_prices(session: Session) -> list[Price]:
             unit_amount=row.unit_amount,
             included_quantity=row.included_quantity,
             effective_from=row.effective_from,
+            scheme=row.scheme,
+            tiers=tuple(_tier(written) for written in row.tiers or ()),
         )
         for row, name in rows
     ]
@@ -342,6 +345,10 @@ def add_price(
         },
     )
     return price
+
+
+def _tier(written: Mapping[str, Any]) -> Tier:
+    return Tier(written["up_to"], Decimal(written["unit_amount"]), Decimal(written["flat_amount"]))
 
 
 def _refuse_invoiced_time(session: Session, tenant_id: UUID, at: datetime) -> None:

@@ -6,17 +6,21 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from billing.bills import tenant_bill
 from billing.periods import Month
-from billing.plans import current_plan, current_prices
-from billing.rating import Price, Rated, rate
+from billing.plans import current_plan
+from billing.rating import Line, Price, Rated, by_span, rate_spans
+from billing.schedule import price_at
+from billing.terms import load_terms, read_used
 from core.clock import now
 from core.models.billing import Plan, PriceKind
 
 
 @dataclass(frozen=True)
 class Quote:
-    """A quantity rated as the ledger would rate it, were it used now; `quota_left` is what the plan still includes."""
+    """A quantity rated as the ledger would rate it, were it used now; `quota_left` is what the plan still includes.
+
+    The amount is what the month's usage lines would grow by. A month that is below its minimum costs that anyway.
+    """
 
     plan: Plan
     price: Price
@@ -33,8 +37,18 @@ def quote(
 ) -> Quote:
     """Rate `quantity` more tokens of `kind` at a moment, or now. Raises NoPriceInForce, and ValueError below zero."""
     at = at or now()
+    if quantity < 0:
+        raise ValueError(f"A quantity cannot be negative: {quantity} units.")
     plan = current_plan(session, tenant_id, at)
-    price = current_prices(session, plan.code, at)[kind]
-    bill = tenant_bill(session, tenant_id, Month.containing(at))
-    consumed = sum(line.rated.included_quantity for line in bill.lines if line.kind == kind and not line.late)
-    return Quote(plan, price, rate(quantity, price, consumed), max(0, price.included_quantity - consumed))
+    terms = load_terms(session, tenant_id)
+    price = price_at(at, plan.code, kind, terms.prices)
+    month = Month.containing(at)
+    in_force = terms.schedule(month)
+    spans, used = in_force.spans[kind], read_used(session, tenant_id, in_force)[kind]
+    before = _sum(rate_spans(month, spans, by_span(spans, used)))
+    after = _sum(rate_spans(month, spans, by_span(spans, [*used, (at, quantity)])))
+    return Quote(plan, price, after - before, max(0, price.included_quantity - before.included_quantity))
+
+
+def _sum(lines: list[Line]) -> Rated:
+    return sum((line.rated for line in lines), Rated(0, 0, 0))

@@ -1,22 +1,26 @@
 """What usage costs: exact arithmetic on integers and Decimal, with no clock and no database.
 
-A month's usage of one kind meets a row of `Span`s, one for each price that was in force. Each span gives one
-line. The included quota is one quota for the whole month, consumed in the order of time: a span takes what
-its own price includes, less what earlier spans took. An amount is rounded once, at its line, half to even.
+A month's usage of one kind meets a row of `Span`s, one for each price that was in force. The included quota is
+one quota for the whole month, consumed in the order of time: a span takes what its own price includes, less what
+earlier spans took. What is beyond it moves through the tiers of the price in the same order, and each span and
+tier gives one line. An amount is rounded once, at its line, half up: as Stripe rounds.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from itertools import accumulate
 from uuid import UUID
 
 from billing.periods import Month, last_moment_of
+from core.models.billing import PriceScheme
 
 # Wide enough for a bigint quantity times a numeric(24,12) without rounding on the way.
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
-_CENT = Decimal(1)
+_HALF = Decimal("0.5")
+_NOTHING = Decimal(0)
 _UNIT_AMOUNT_STEP = Decimal("1e-12")
 _TICK = timedelta(microseconds=1)
 
@@ -26,8 +30,24 @@ class NoPriceInForce(Exception):
 
 
 @dataclass(frozen=True)
+class Tier:
+    """A step of a price: the units of a month that follow the tier before, up to the `up_to`th (None: all the rest).
+
+    They are counted without what is included. `unit_amount` is in cents; `flat_amount`, in whole cents, is charged
+    once in a month that reaches the tier.
+    """
+
+    up_to: int | None
+    unit_amount: Decimal
+    flat_amount: Decimal = _NOTHING
+
+
+@dataclass(frozen=True)
 class Price:
-    """One version of one price; `unit_amount` is in cents a unit: a token, or a month of platform fee."""
+    """One version of one price; `unit_amount` is in cents a unit: a token, or a month of fee or minimum.
+
+    A graduated or volume price has `tiers` instead, the last of them without end.
+    """
 
     id: UUID
     plan_code: str
@@ -36,6 +56,13 @@ class Price:
     unit_amount: Decimal
     included_quantity: int
     effective_from: datetime
+    scheme: PriceScheme = PriceScheme.FLAT
+    tiers: tuple[Tier, ...] = ()
+
+    @property
+    def steps(self) -> tuple[Tier, ...]:
+        """Its tiers; of a flat price the one that every unit is in."""
+        return self.tiers or (Tier(None, self.unit_amount),)
 
 
 @dataclass(frozen=True)
@@ -49,7 +76,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Rated:
-    """A quantity, parted into what the plan includes and what is charged."""
+    """A quantity, parted into what the plan includes and what is charged. All are negative where a line takes back."""
 
     quantity: int
     included_quantity: int
@@ -59,13 +86,28 @@ class Rated:
     def billable_quantity(self) -> int:
         return self.quantity - self.included_quantity
 
+    def __add__(self, other: "Rated") -> "Rated":
+        return Rated(
+            self.quantity + other.quantity,
+            self.included_quantity + other.included_quantity,
+            self.amount_cents + other.amount_cents,
+        )
+
+    def __neg__(self) -> "Rated":
+        return Rated(-self.quantity, -self.included_quantity, -self.amount_cents)
+
+    def __sub__(self, other: "Rated") -> "Rated":
+        return self + -other
+
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a bill: what one price charges for one month's usage of one kind.
+    """One line of a bill: what one tier of a price charges for one month's usage of one kind.
 
     `month` is when the usage happened; `late` says that its own month's invoice was made before it was known.
-    `unit_amount` is the price's, but for a platform fee of part of a month, where it is that part of it.
+    `unit_amount` is the tier's, but for a fee or minimum of part of a month, where it is that part of it.
+    The amount is what is billable × `unit_amount`, rounded, + `flat_amount`, in whole cents. `beyond` units of the
+    month were charged at lower tiers.
     """
 
     month: Month
@@ -73,6 +115,8 @@ class Line:
     unit_amount: Decimal
     rated: Rated
     late: bool = False
+    flat_amount: Decimal = _NOTHING
+    beyond: int = 0
 
     @property
     def kind(self) -> str:
@@ -83,25 +127,28 @@ class Line:
         return self.rated.amount_cents
 
 
+@dataclass(frozen=True)
+class _Part:
+    """The units that one tier charges for."""
+
+    units: int
+    tier: Tier
+    flat_amount: Decimal = _NOTHING
+    beyond: int = 0
+
+    @property
+    def exact(self) -> Decimal:
+        return _EXACT.add(_EXACT.multiply(Decimal(self.units), self.tier.unit_amount), self.flat_amount)
+
+
 def cents(amount: Decimal) -> int:
-    """Round an amount in cents to whole cents, half to even."""
-    return int(amount.quantize(_CENT, context=_EXACT))
+    """Round an amount in cents to whole cents, half up: towards more, so that whole cents beside it change nothing."""
+    return int(_EXACT.add(amount, _HALF).to_integral_value("ROUND_FLOOR"))
 
 
 def charge(quantity: int, unit_amount: Decimal) -> int:
     """What a billable quantity costs, in whole cents."""
     return cents(_EXACT.multiply(Decimal(quantity), unit_amount))
-
-
-def rate(quantity: int, price: Price, consumed: int = 0) -> Rated:
-    """Rate a quantity of which the month's quota has `consumed` units taken already.
-
-    Raises ValueError for a negative quantity: a correction has a fact of its own kind, never a negative one.
-    """
-    if quantity < 0 or consumed < 0:
-        raise ValueError(f"A quantity cannot be negative: {quantity} units, {consumed} consumed.")
-    included = min(quantity, max(0, price.included_quantity - consumed))
-    return Rated(quantity, included, charge(quantity - included, price.unit_amount))
 
 
 def by_span(spans: Sequence[Span], usage: Iterable[tuple[datetime, int]]) -> list[int]:
@@ -125,18 +172,43 @@ def clip(spans: Iterable[Span], start: datetime, end: datetime) -> list[Span]:
     return [span for span in cut if span.start < span.end]
 
 
-def rate_spans(
-    month: Month, spans: Sequence[Span], quantities: Sequence[int], *, consumed: int = 0, late: bool = False
-) -> list[Line]:
-    """Rate one kind's quantities, one for each span in order of time; a span without usage gives no line."""
+def rate_spans(month: Month, spans: Sequence[Span], quantities: Sequence[int]) -> list[Line]:
+    """Rate one kind's quantities, one for each span in order of time; a span without usage gives no line.
+
+    Raises ValueError for a negative quantity: what is reversed counts in the span of what it reverses, so no span's
+    sum is below zero.
+    """
+    included = _share_quota([span.price for span in spans], quantities)
+    billable = [quantity - free for quantity, free in zip(quantities, included, strict=True)]
+    before = [0, *accumulate(billable)]
     lines = []
-    for span, quantity in zip(spans, quantities, strict=True):
-        if quantity == 0:
-            continue
-        rated = rate(quantity, span.price, consumed)
-        consumed += rated.included_quantity
-        lines.append(Line(month, span, span.price.unit_amount, rated, late))
+    for index, span in enumerate(spans):
+        free = included[index]
+        for part in _parts(span.price, before[index], billable[index], before[-1]):
+            if part.units + free:
+                rated = Rated(part.units + free, free, cents(part.exact))
+                lines.append(
+                    Line(
+                        month,
+                        span,
+                        part.tier.unit_amount,
+                        rated,
+                        flat_amount=part.flat_amount,
+                        beyond=part.beyond,
+                    )
+                )
+            free = 0
     return lines
+
+
+def exact_cost(prices: Mapping[str, Price], quantities: Mapping[str, int]) -> Decimal:
+    """What a month's quantities, by kind, cost at these prices: cents, not rounded, without fee and minimum."""
+    cost = _NOTHING
+    for kind, quantity in quantities.items():
+        billable = max(0, quantity - prices[kind].included_quantity)
+        for part in _parts(prices[kind], 0, billable, billable):
+            cost = _EXACT.add(cost, part.exact)
+    return cost
 
 
 def rate_platform_fee(month: Month, spans: Sequence[Span], *, late: bool = False) -> list[Line]:
@@ -144,15 +216,23 @@ def rate_platform_fee(month: Month, spans: Sequence[Span], *, late: bool = False
 
     Spans of a part of the month, as `clip` gives, are charged for that part. A price of zero gives no line.
     """
-    lines = []
-    for span in spans:
-        days = sum(span.start <= last_moment_of(day) < span.end for day in month.days)
-        if days == 0 or span.price.unit_amount == 0:
-            continue
-        whole = days == month.length
-        share = span.price.unit_amount if whole else _share(span.price.unit_amount, days, month.length)
-        lines.append(Line(month, span, share, Rated(1, 0, charge(1, share)), late))
-    return lines
+    return [
+        Line(month, span, share, Rated(1, 0, cents(share)), late) for span, share in _by_days(month, spans)
+    ]
+
+
+def rate_minimum(month: Month, spans: Sequence[Span], usage_cents: int) -> list[Line]:
+    """One line for what `usage_cents` are short of the month's least amount, which counts by days as a fee does.
+
+    Where prices of it changed, the line has their sum and the last one's name.
+    """
+    shares = list(_by_days(month, spans))
+    least = sum((share for _, share in shares), _NOTHING)
+    short = cents(least) - usage_cents
+    if short <= 0 or not shares:
+        return []
+    span = Span(shares[0][0].start, shares[-1][0].end, shares[-1][0].price)
+    return [Line(month, span, least, Rated(1, 0, short), flat_amount=Decimal(-usage_cents))]
 
 
 def total_cents(lines: Iterable[Line]) -> int:
@@ -160,41 +240,49 @@ def total_cents(lines: Iterable[Line]) -> int:
     return sum(line.amount_cents for line in lines)
 
 
-def spread_in_order(rated: Rated, unit_amount: Decimal, quantities: Sequence[int]) -> list[int]:
-    """Share a line's cents over quantities that followed each other, the quota going to the first.
-
-    Each gets the growth of the running amount, so the shares add up to the line's; so must `quantities`.
-    """
-    shares = []
-    used, charged = 0, 0
-    for quantity in quantities:
-        used += quantity
-        running = charge(max(0, used - rated.included_quantity), unit_amount)
-        shares.append(running - charged)
-        charged = running
-    return shares
-
-
-def spread_by_weight(amount_cents: int, weights: Sequence[int]) -> list[int]:
-    """Share cents in proportion to weights, by the largest remainder: the shares add up exactly."""
-    total = sum(weights)
-    if total == 0:
-        if amount_cents:
-            raise ValueError("There is nothing to share the amount over.")
-        return [0] * len(weights)
-    shares = [amount_cents * weight // total for weight in weights]
-    remainders = [amount_cents * weight % total for weight in weights]
-    largest_first = sorted(range(len(weights)), key=lambda index: (-remainders[index], index))
-    for index in largest_first[: amount_cents - sum(shares)]:
-        shares[index] += 1
-    return shares
-
-
 def project(quantity: int, elapsed: timedelta, remaining: timedelta) -> int:
     """How much more is used in the remaining time at the pace so far, in whole units."""
     if elapsed <= timedelta(0) or remaining <= timedelta(0):
         return 0
     return quantity * (remaining // _TICK) // (elapsed // _TICK)
+
+
+def _share_quota(prices: Sequence[Price], quantities: Sequence[int]) -> list[int]:
+    """How much of each quantity is included: each takes what its price includes, less what those before took."""
+    taken = 0
+    shares = []
+    for price, quantity in zip(prices, quantities, strict=True):
+        if quantity < 0:
+            raise ValueError(f"A quantity cannot be negative: {quantity} units.")
+        shares.append(min(quantity, max(0, price.included_quantity - taken)))
+        taken += shares[-1]
+    return shares
+
+
+def _parts(price: Price, before: int, units: int, in_month: int) -> list[_Part]:
+    """Part billable units that follow `before` others, of `in_month` in all, among a price's tiers."""
+    if price.scheme is PriceScheme.VOLUME:
+        reached = next(tier for tier in price.steps if tier.up_to is None or in_month <= tier.up_to)
+        return [_Part(units, reached, reached.flat_amount if units and not before else _NOTHING)]
+    parts = []
+    lower = 0
+    for tier in price.steps:
+        upper = before + units if tier.up_to is None else min(before + units, tier.up_to)
+        inside = upper - max(before, lower)
+        if inside > 0:
+            # Who came in with an earlier part has paid the tier's flat amount.
+            parts.append(_Part(inside, tier, tier.flat_amount if before <= lower else _NOTHING, lower))
+        lower = tier.up_to or lower
+    return parts or [_Part(0, price.steps[0])]
+
+
+def _by_days(month: Month, spans: Sequence[Span]) -> Iterator[tuple[Span, Decimal]]:
+    """Each span's share of its price, by the days whose last moment lies in it; none where that is nothing."""
+    for span in spans:
+        days = sum(span.start <= last_moment_of(day) < span.end for day in month.days)
+        amount = span.price.unit_amount
+        if days and amount:
+            yield span, amount if days == month.length else _share(amount, days, month.length)
 
 
 def _share(amount: Decimal, part: int, whole: int) -> Decimal:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from billing.bills import USAGE_KINDS
 from billing.periods import Month
+from billing.terms import USAGE_KINDS
 from core.models.billing import InvoiceLine, PriceKind
 from core.models.usage import UsageFact
 

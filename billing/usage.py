@@ -1,35 +1,23 @@
-"""What a month has cost so far, by day, model and key: the bill's own lines, shared out to the cent.
-
-Days share a line in the order of time, the included quota going to the first ones. Models and keys share it
-in proportion to their tokens, as neither comes before the other.
-"""
+"""What a month has cost so far, by day, model, key and job: the bill's own lines, shared out to the cent."""
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from billing.bills import USAGE_KINDS, Bill, Schedule, bill_of_usage, bucket_of, load_terms
-from billing.csv_export import to_csv
+from billing.bills import Bill, bill_of_usage, rate_month
 from billing.periods import Month
-from billing.rating import (
-    Line,
-    Price,
-    by_span,
-    project,
-    rate_spans,
-    spread_by_weight,
-    spread_in_order,
-    total_cents,
-)
+from billing.rating import Line, Price, project, total_cents
+from billing.shares import Share, UsageRow, largest_first, share_out
+from billing.terms import USAGE_KINDS, Schedule, Used, bucket_of, load_terms
 from core.clock import now
 from core.models.api_keys import ApiKey
 from core.models.billing import Invoice, InvoiceLine, PriceKind
+from core.models.fine_tune_jobs import FineTuneJob
 from core.models.models import Model
 from core.models.tenants import Tenant
 from core.models.usage import UsageFact, UsageSource
@@ -47,22 +35,6 @@ _WITHOUT_KEY = {
     UsageSource.PLAYGROUND: "Playground",
     UsageSource.JOB: "Fine-tune jobs",
 }
-
-Group = TypeVar("Group", bound=Hashable)
-
-
-@dataclass(frozen=True)
-class Share:
-    """One day's, model's or key's part of a month."""
-
-    name: str
-    tokens: dict[PriceKind, int]
-    requests: int
-    cost_cents: int
-
-    @property
-    def total_tokens(self) -> int:
-        return sum(self.tokens.values())
 
 
 @dataclass(frozen=True)
@@ -92,6 +64,7 @@ class MonthUsage:
     """A tenant's month: its bill as the ledger stands, and who used what.
 
     `upcoming` are versions of the plan's prices that begin later. `series` has the largest models of each kind.
+    `jobs` are the fine-tunes, which share what training costs.
     `invoiced_cents` is what the month's own invoice charges for the month itself.
     """
 
@@ -101,6 +74,7 @@ class MonthUsage:
     days: Sequence[Share]
     models: Sequence[Share]
     keys: Sequence[Share]
+    jobs: Sequence[Share]
     series: Mapping[PriceKind, Sequence[Series]]
     quotas: Sequence[Quota]
     projected_cents: int | None
@@ -114,7 +88,7 @@ class MonthUsage:
     @property
     def is_invoiced_whole(self) -> bool:
         """Whether nothing of the month came after its invoice, so that both show the same amount."""
-        return self.invoice is None or self.fee_cents + self.usage_cents == self.invoiced_cents
+        return self.invoice is None or self.bill.total_cents - self.late_cents == self.invoiced_cents
 
     @property
     def tokens(self) -> dict[PriceKind, int]:
@@ -131,31 +105,25 @@ class MonthUsage:
 
     @property
     def fee_cents(self) -> int:
-        return total_cents(
-            line for line in self.bill.lines if line.kind == PriceKind.PLATFORM and not line.late
-        )
+        return total_cents(line for line in self._own_lines if line.kind == PriceKind.PLATFORM)
+
+    @property
+    def minimum_cents(self) -> int:
+        """What the month's usage is short of the least that it costs."""
+        return total_cents(line for line in self._own_lines if line.kind == PriceKind.MINIMUM)
+
+    @property
+    def usage_cents(self) -> int:
+        """What the month's own usage costs: the sum of the days, of the models, and of the keys."""
+        return total_cents(line for line in self._own_lines if line.kind in USAGE_KINDS)
 
     @property
     def late_cents(self) -> int:
         return total_cents(line for line in self.bill.lines if line.late)
 
     @property
-    def usage_cents(self) -> int:
-        """What the month's own usage costs: the sum of the days, of the models, and of the keys."""
-        return self.bill.total_cents - self.fee_cents - self.late_cents
-
-
-@dataclass(frozen=True)
-class _Row:
-    """Tokens of one kind on one day, by one model and key, while no price changed."""
-
-    kind: PriceKind
-    since: datetime
-    day: date
-    model_id: UUID | None
-    key: UUID | UsageSource
-    tokens: int
-    requests: int
+    def _own_lines(self) -> Sequence[Line]:
+        return [line for line in self.bill.lines if not line.late]
 
 
 def month_usage(session: Session, tenant_id: UUID, month: Month, at: datetime | None = None) -> MonthUsage:
@@ -169,12 +137,16 @@ def month_usage(session: Session, tenant_id: UUID, month: Month, at: datetime | 
     own_lines = [line for line in bill.lines if line.kind in USAGE_KINDS and not line.late]
 
     names = _Names(session, tenant_id)
-    by_day = _shares(rows, own_lines, lambda row: row.day, str, in_order=True)
-    by_model = _shares(rows, own_lines, lambda row: row.model_id, names.model)
+    by_day = share_out(rows, own_lines, lambda row: row.day, str, in_order=True)
+    by_model = share_out(rows, own_lines, lambda row: row.model_id, names.model)
+    by_key = share_out(rows, own_lines, lambda row: row.key, names.key)
+    training = [line for line in own_lines if line.kind == PriceKind.TRAINING]
+    by_job = share_out(
+        [row for row in rows if row.kind is PriceKind.TRAINING], training, lambda row: row.job_id, names.job
+    )
     invoice = session.scalar(
         select(Invoice).where(Invoice.tenant_id == tenant_id, Invoice.period_start == month.start)
     )
-    by_key = _shares(rows, own_lines, lambda row: row.key, names.key)
     return MonthUsage(
         bill=bill,
         in_force=in_force,
@@ -184,8 +156,9 @@ def month_usage(session: Session, tenant_id: UUID, month: Month, at: datetime | 
             if price.plan_code == bill.plan.code and price.effective_from > max(at, month.start)
         ],
         days=[by_day.get(day) or Share(str(day), dict.fromkeys(USAGE_KINDS, 0), 0, 0) for day in month.days],
-        models=_largest_first(by_model.values()),
-        keys=_largest_first(by_key.values()),
+        models=largest_first(by_model.values()),
+        keys=largest_first(by_key.values()),
+        jobs=largest_first(by_job.values()),
         series={
             kind: _series([row for row in rows if row.kind is kind], month, names) for kind in USAGE_KINDS
         },
@@ -219,77 +192,46 @@ def months_with_usage(session: Session, tenant_id: UUID, at: datetime | None = N
     return months
 
 
-def shares_csv(heading: str, shares: Iterable[Share]) -> str:
-    """A table of shares as CSV; `heading` names the first column: day, model or key."""
-    header = (heading, *(f"{kind}_tokens" for kind in USAGE_KINDS), "requests", "cost_cents")
-    return to_csv(
-        header,
-        (
-            (share.name, *(share.tokens[kind] for kind in USAGE_KINDS), share.requests, share.cost_cents)
-            for share in shares
-        ),
-    )
-
-
-def _read(session: Session, tenant_id: UUID, in_force: Schedule) -> list[_Row]:
+def _read(session: Session, tenant_id: UUID, in_force: Schedule) -> list[UsageRow]:
     """The month's facts, summed as finely as any table of the page needs; in the order of time."""
     cuts = in_force.cuts
     bucket = bucket_of(cuts)
     day = func.date(func.timezone("UTC", UsageFact.occurred_at))
-    groups = (UsageFact.kind, bucket, day, UsageFact.model_id, UsageFact.api_key_id, UsageFact.source)
+    groups = (
+        UsageFact.kind,
+        bucket,
+        day,
+        UsageFact.model_id,
+        UsageFact.api_key_id,
+        UsageFact.source,
+        UsageFact.job_id,
+    )
     rows = session.execute(
-        select(UsageFact.kind, bucket, day, UsageFact.model_id, UsageFact.api_key_id, UsageFact.source)
-        .add_columns(func.sum(UsageFact.quantity), func.count().filter(UsageFact.counts_request()))
+        select(*groups, func.sum(UsageFact.quantity), UsageFact.request_count())
         .where(
             UsageFact.tenant_id == tenant_id,
             UsageFact.occurred_at >= in_force.month.start,
             UsageFact.occurred_at < in_force.month.end,
         )
         .group_by(*groups)
-        .order_by(day, UsageFact.model_id, UsageFact.api_key_id)
+        .order_by(day, UsageFact.model_id, UsageFact.api_key_id, UsageFact.job_id)
     )
     return [
-        _Row(PriceKind(kind), cuts[number - 1], day_of, model_id, key_id or source, int(tokens), requests)
-        for kind, number, day_of, model_id, key_id, source, tokens, requests in rows
+        UsageRow(
+            kind=PriceKind(kind),
+            since=cuts[number - 1],
+            day=day_of,
+            model_id=model_id,
+            key=key_id or source,
+            job_id=job_id,
+            tokens=int(tokens),
+            requests=int(requests),
+        )
+        for kind, number, day_of, model_id, key_id, source, job_id, tokens, requests in rows
     ]
 
 
-def _shares(
-    rows: Sequence[_Row],
-    lines: Sequence[Line],
-    group_of: Callable[[_Row], Group],
-    name_of: Callable[[Group], str],
-    *,
-    in_order: bool = False,
-) -> dict[Group, Share]:
-    """Part the rows and the lines' cents among groups, which come in the order of their first row."""
-    tokens: dict[Group, dict[PriceKind, int]] = defaultdict(lambda: dict.fromkeys(USAGE_KINDS, 0))
-    requests: dict[Group, int] = defaultdict(int)
-    for row in rows:
-        tokens[group_of(row)][row.kind] += row.tokens
-        requests[group_of(row)] += row.requests
-    cost = dict.fromkeys(tokens, 0)
-    for line in lines:
-        weights = dict.fromkeys(tokens, 0)
-        for row in rows:
-            if row.kind == line.kind and line.span.start <= row.since < line.span.end:
-                weights[group_of(row)] += row.tokens
-        quantities = list(weights.values())
-        cents = (
-            spread_in_order(line.rated, line.unit_amount, quantities)
-            if in_order
-            else spread_by_weight(line.amount_cents, quantities)
-        )
-        for group, share in zip(weights, cents, strict=True):
-            cost[group] += share
-    return {group: Share(name_of(group), tokens[group], requests[group], cost[group]) for group in tokens}
-
-
-def _largest_first(shares: Iterable[Share]) -> list[Share]:
-    return sorted(shares, key=lambda share: (-share.cost_cents, -share.total_tokens, share.name))
-
-
-def _series(rows: Sequence[_Row], month: Month, names: "_Names") -> list[Series]:
+def _series(rows: Sequence[UsageRow], month: Month, names: "_Names") -> list[Series]:
     """Each model's tokens by day, the largest first; the smallest of many are one."""
     by_model: dict[UUID | None, dict[date, int]] = defaultdict(lambda: dict.fromkeys(month.days, 0))
     for row in rows:
@@ -303,9 +245,7 @@ def _series(rows: Sequence[_Row], month: Month, names: "_Names") -> list[Series]
     return [*series[: _SERIES - 1], others]
 
 
-def _quotas(
-    in_force: Schedule, used: dict[PriceKind, list[tuple[datetime, int]]], at: datetime
-) -> list[Quota]:
+def _quotas(in_force: Schedule, used: Used, at: datetime) -> list[Quota]:
     """The quota of the price in force now, or at the month's end where it is over."""
     quotas = []
     for kind in USAGE_KINDS:
@@ -316,12 +256,7 @@ def _quotas(
 
 
 def _projected(
-    session: Session,
-    tenant_id: UUID,
-    bill: Bill,
-    in_force: Schedule,
-    used: dict[PriceKind, list[tuple[datetime, int]]],
-    at: datetime,
+    session: Session, tenant_id: UUID, bill: Bill, in_force: Schedule, used: Used, at: datetime
 ) -> int | None:
     """The bill if the rest of a running month goes on at the pace so far; None for any other month."""
     month = bill.month
@@ -329,16 +264,16 @@ def _projected(
         return None
     since = max(month.start, session.get_one(Tenant, tenant_id).created_at)
     elapsed = max(at - since, _SHORTEST_PACE)
-    lines = [line for line in bill.lines if line.late or line.kind == PriceKind.PLATFORM]
-    for kind in USAGE_KINDS:
-        spans = in_force.spans[kind]
-        more = project(sum(tokens for _, tokens in used[kind]), elapsed, month.end - at)
-        lines += rate_spans(month, spans, by_span(spans, [*used[kind], (at, more)]))
-    return total_cents(lines)
+    by_then = {
+        kind: [*rows, (at, project(sum(tokens for _, tokens in rows), elapsed, month.end - at))]
+        for kind, rows in used.items()
+    }
+    late = [line for line in bill.lines if line.late]
+    return total_cents([*rate_month(in_force, by_then, month.end), *late])
 
 
 class _Names:
-    """What people call a tenant's models and keys."""
+    """What people call a tenant's models, keys and fine-tunes."""
 
     def __init__(self, session: Session, tenant_id: UUID) -> None:
         self._models = {
@@ -352,8 +287,20 @@ class _Names:
             )
         }
 
+        self._jobs = {
+            row.id: f"{self.model(row.model_id)}, {row.queued_at:%-d %b %Y %H:%M}"
+            for row in session.execute(
+                select(FineTuneJob.id, FineTuneJob.model_id, FineTuneJob.queued_at).where(
+                    FineTuneJob.tenant_id == tenant_id
+                )
+            )
+        }
+
     def model(self, model_id: UUID | None) -> str:
         return self._models.get(model_id, "Unknown model") if model_id else "No model"
 
     def key(self, key: UUID | UsageSource) -> str:
         return _WITHOUT_KEY[key] if isinstance(key, UsageSource) else self._keys.get(key, "Unknown key")
+
+    def job(self, job_id: UUID | None) -> str:
+        return self._jobs.get(job_id, "Unknown fine-tune") if job_id else "No fine-tune"

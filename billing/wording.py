@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from billing.money import money, per_million
-from billing.rating import Line
+from billing.rating import Line, Price
 from core.models.billing import InvoiceLine, PriceKind
 
 KIND_TITLES = {
@@ -16,29 +16,51 @@ KIND_TITLES = {
     PriceKind.CHAT_OUTPUT: "Chat output tokens",
 }
 
+MONTHLY_KINDS = (PriceKind.PLATFORM, PriceKind.MINIMUM)
+"""What is priced by the month instead of the token."""
+
 
 def describe(line: Line) -> str:
     """A line in words, for whoever reads the bill."""
     words = f"{KIND_TITLES[PriceKind(line.kind)]}, {line.span.price.plan_name}"
-    partly = "part of " if line.unit_amount != line.span.price.unit_amount else ""
+    if line.beyond:
+        words += f", beyond {line.beyond:,}"
+    by_days = line.kind in MONTHLY_KINDS and line.unit_amount != line.span.price.unit_amount
+    partly = "part of " if by_days else ""
     if line.late:
         return f"{words} ({partly}{line.month.title})"
     return f"{words} ({partly}the month)" if partly else words
 
 
 def price_in_words(kind: PriceKind, cents_per_unit: Decimal, currency: str) -> str:
-    """A price as people compare it: tokens by the million, a fee as it is."""
-    if kind == PriceKind.PLATFORM:
+    """An amount a unit as people compare it: tokens by the million, a fee or minimum as it is."""
+    if kind in MONTHLY_KINDS:
         return money(cents_per_unit, currency)
     return f"{per_million(cents_per_unit, currency)} per million"
+
+
+def steps_in_words(price: Price, currency: str) -> list[str]:
+    """A price tier by tier, the quantities as a month counts them, with what is included: one line if it is flat."""
+    kind = PriceKind(price.kind)
+    words = []
+    lower = price.included_quantity
+    for tier in price.steps:
+        written = price_in_words(kind, tier.unit_amount, currency)
+        if tier.flat_amount:
+            written += f" + {money(tier.flat_amount, currency)}"
+        if tier.up_to is not None:
+            lower = price.included_quantity + tier.up_to
+            written = f"up to {lower:,}: {written}"
+        elif price.tiers:
+            written = f"beyond {lower:,}: {written}" if len(price.tiers) > 1 else written
+        words.append(written)
+    return words
 
 
 def days_of(line: InvoiceLine) -> str:
     """The days that an invoice's line covers: 1 Nov – 10 Nov 2026."""
     # A fee's day counts where its last moment is covered, so one that the stretch ends in does not.
-    last = (
-        line.ends_at - (timedelta(days=1) if line.kind is PriceKind.PLATFORM else timedelta.resolution)
-    ).date()
+    last = (line.ends_at - (timedelta(days=1) if line.kind in MONTHLY_KINDS else timedelta.resolution)).date()
     first = line.starts_at.date()
     if first == last:
         return f"{first:%-d %b %Y}"

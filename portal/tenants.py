@@ -89,11 +89,9 @@ def overview_of(session: Session, tenant: Tenant, month: Month) -> TenantOvervie
         return session.scalar(query) or 0
 
     by_kind = {
-        kind: (int(tokens), requests)
+        kind: (int(tokens), int(requests))
         for kind, tokens, requests in session.execute(
-            select(
-                UsageFact.kind, func.sum(UsageFact.quantity), func.count().filter(UsageFact.counts_request())
-            )
+            select(UsageFact.kind, func.sum(UsageFact.quantity), UsageFact.request_count())
             .where(
                 UsageFact.tenant_id == tenant.id,
                 UsageFact.occurred_at >= month.start,

@@ -141,7 +141,7 @@ def usage_by_model(session: Session, month: Month) -> Mapping[UUID, ModelUsage]:
     rows = session.execute(
         select(
             UsageFact.model_id,
-            func.count().filter(UsageFact.counts_request()),
+            UsageFact.request_count(),
             func.sum(UsageFact.inputs),
             func.sum(UsageFact.quantity),
         )
@@ -153,7 +153,7 @@ def usage_by_model(session: Session, month: Month) -> Mapping[UUID, ModelUsage]:
         .group_by(UsageFact.model_id)
     )
     return {
-        model_id: ModelUsage(requests, int(texts), int(tokens))
+        model_id: ModelUsage(int(requests), int(texts), int(tokens))
         for model_id, requests, texts, tokens in rows
         if model_id is not None
     }

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ColumnElement, Index, String, UniqueConstraint, func, text
+from sqlalchemy import CheckConstraint, ColumnElement, Index, String, UniqueConstraint, case, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models.base import Base, StrEnumColumn, TenantOwned, tenant_foreign_key
@@ -57,9 +57,11 @@ class UsageFact(TenantOwned, Base):
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     @classmethod
-    def counts_request(cls) -> ColumnElement[bool]:
-        """Of a request's facts, the one that counts it: a chat's answer belongs to the request that was read."""
-        return cls.kind != UsageKind.CHAT_OUTPUT
+    def request_count(cls) -> ColumnElement[int]:
+        """The SQL for how many requests facts are of. A chat's answer belongs to the request that was read, and a
+        request whose fact was reversed counts no more."""
+        one = case((cls.kind == UsageKind.CHAT_OUTPUT, 0), (cls.reverses_id.is_(None), 1), else_=-1)
+        return func.coalesce(func.sum(one), 0)
 
     @classmethod
     def constraints(cls) -> tuple[Any, ...]:

@@ -5,7 +5,8 @@ from flask.typing import ResponseReturnValue
 
 from billing import wording
 from billing.periods import Month
-from billing.usage import MonthUsage, month_usage, months_with_usage, shares_csv
+from billing.shares import shares_csv
+from billing.usage import MonthUsage, month_usage, months_with_usage
 from core.clock import now
 from core.tenancy import Permission
 from portal.access import allow
@@ -35,10 +36,10 @@ def index() -> ResponseReturnValue:
 @bp.get("/table.csv")
 @allow(Permission.USAGE_READ)
 def download() -> ResponseReturnValue:
-    """One of the page's tables: `by` is day, model or key."""
+    """One of the page's tables: `by` is day, model, key or job."""
     usage = _read()
     by = request.args.get("by", "day")
-    tables = {"day": usage.days, "model": usage.models, "key": usage.keys}
+    tables = {"day": usage.days, "model": usage.models, "key": usage.keys, "job": usage.jobs}
     if by not in tables:
         abort(404)
     return csv_file(shares_csv(by, tables[by]), f"usage-{usage.month}-by-{by}.csv")

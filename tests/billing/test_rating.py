@@ -1,6 +1,7 @@
 """Rating is exact: no order, split or rounding of the parts changes what is asked for."""
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -16,17 +17,19 @@ from billing.rating import (
     NoPriceInForce,
     Price,
     Span,
+    Tier,
     by_span,
+    cents,
     charge,
+    exact_cost,
     project,
-    rate,
+    rate_minimum,
     rate_platform_fee,
     rate_spans,
-    spread_by_weight,
-    spread_in_order,
     total_cents,
 )
 from billing.schedule import Holding, spans_between
+from core.models.billing import PriceScheme
 
 NOVEMBER = Month(2026, 11)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -47,19 +50,48 @@ def a_price(
     plan: str = "starter",
     since: datetime = LONG_AGO,
     price_id: UUID | None = None,
+    scheme: PriceScheme = PriceScheme.FLAT,
+    tiers: tuple[Tier, ...] = (),
 ) -> Price:
-    return Price(price_id or uuid4(), plan, plan.title(), kind, Decimal(unit_amount), included, since)
+    return Price(
+        price_id or uuid4(),
+        plan,
+        plan.title(),
+        kind,
+        Decimal(unit_amount),
+        included,
+        since,
+        scheme,
+        tiers,
+    )
 
 
-prices = st.builds(a_price, unit_amounts, st.integers(0, 10**10))
+included_quantities = st.integers(0, 10**10)
+prices = st.builds(a_price, unit_amounts, included_quantities)
 
 
 @st.composite
-def spans(draw: st.DrawFn) -> list[Span]:
+def tiered(draw: st.DrawFn, scheme: PriceScheme) -> Price:
+    """A price of up to four tiers, some with a flat amount."""
+    ends = [*sorted(draw(st.sets(st.integers(1, 10**12), max_size=3))), None]
+    flat_amounts = st.integers(0, 10**6).map(Decimal)
+    tiers = tuple(Tier(end, draw(unit_amounts), draw(flat_amounts)) for end in ends)
+    return a_price(0, draw(included_quantities), scheme=scheme, tiers=tiers)
+
+
+@st.composite
+def spans(draw: st.DrawFn, schemes: Sequence[PriceScheme] = tuple(PriceScheme)) -> list[Span]:
     """A month cut into up to five prices."""
     cuts = sorted(draw(st.sets(moments, max_size=4)) - {NOVEMBER.start})
     bounds = [NOVEMBER.start, *cuts, NOVEMBER.end]
-    return [Span(start, end, draw(prices)) for start, end in pairwise(bounds)]
+    some = st.sampled_from(schemes).flatmap(
+        lambda scheme: prices if scheme is PriceScheme.FLAT else tiered(scheme)
+    )
+    return [Span(start, end, draw(some)) for start, end in pairwise(bounds)]
+
+
+def whole_month(price: Price, quantity: int) -> list[Line]:
+    return rate_spans(NOVEMBER, [Span(NOVEMBER.start, NOVEMBER.end, price)], [quantity])
 
 
 def bill(month_spans: list[Span], usage: list[tuple[datetime, int]]) -> list[Line]:
@@ -86,8 +118,8 @@ def test_splitting_facts_does_not_change_the_bill(
     assert bill(month_spans, split) == bill(month_spans, usage)
 
 
-@given(spans(), facts, st.tuples(moments, quantities))
-def test_more_usage_never_costs_less(
+@given(spans(schemes=(PriceScheme.FLAT,)), facts, st.tuples(moments, quantities))
+def test_more_usage_never_costs_less_at_flat_prices(
     month_spans: list[Span], usage: list[tuple[datetime, int]], more: tuple[datetime, int]
 ) -> None:
     assert total_cents(bill(month_spans, [*usage, more])) >= total_cents(bill(month_spans, usage))
@@ -102,7 +134,7 @@ def test_lines_sum_to_the_total_and_account_for_every_unit(
     assert sum(line.rated.quantity for line in lines) == sum(quantity for _, quantity in usage)
     for line in lines:
         assert line.rated.included_quantity + line.rated.billable_quantity == line.rated.quantity
-        exact = Decimal(line.rated.billable_quantity) * line.unit_amount
+        exact = Decimal(line.rated.billable_quantity) * line.unit_amount + line.flat_amount
         assert abs(line.amount_cents - exact) <= Decimal("0.5")
 
 
@@ -114,45 +146,136 @@ def test_the_quota_given_never_passes_the_largest_that_was_in_force(
     assert given_away <= max(span.price.included_quantity for span in month_spans)
 
 
-@given(prices, st.lists(st.integers(0, 10**9), max_size=31))
-def test_cents_shared_over_days_sum_to_the_line(price: Price, days: list[int]) -> None:
-    rated = rate(sum(days), price)
-    shares = spread_in_order(rated, price.unit_amount, days)
-    assert sum(shares) == rated.amount_cents
-    assert all(share >= 0 for share in shares)
-
-
-@given(st.integers(0, 10**9), st.lists(st.integers(0, 10**12), min_size=1))
-def test_cents_shared_by_weight_sum_and_stay_within_one_of_the_exact_share(
-    amount: int, weights: list[int]
-) -> None:
-    if not sum(weights):
-        amount = 0
-    shares = spread_by_weight(amount, weights)
-    assert sum(shares) == amount
-    for share, weight in zip(shares, weights, strict=True):
-        assert abs(share * sum(weights) - amount * weight) < max(1, sum(weights))
-
-
 @pytest.mark.parametrize(
     ("quantity", "unit_amount", "expected"),
     [
-        (1, "0.5", 0),  # half goes to the even neighbour
-        (1, "1.5", 2),
-        (1, "2.5", 2),
+        (1, "0.5", 1),
+        (1, "0.499999999999", 0),
+        (30, "0.05", 2),  # the example of Stripe's own documentation
+        (1, "2.5", 3),
         (1, "0.500000000001", 1),
         (9_223_372_036_854_775_807, "0.000000000001", 9_223_372),
         (9_223_372_036_854_775_807, "999999999999.999999999999", 9_223_372_036_854_775_806_999_990_776_628),
     ],
 )
-def test_amounts_round_half_to_even_at_any_size(quantity: int, unit_amount: str, expected: int) -> None:
+def test_amounts_round_half_up_at_any_size(quantity: int, unit_amount: str, expected: int) -> None:
     assert charge(quantity, Decimal(unit_amount)) == expected
+
+
+@given(st.decimals(-1000, 1000, places=12), st.integers(-(10**6), 10**6))
+def test_whole_cents_beside_an_amount_do_not_change_how_it_rounds(amount: Decimal, whole: int) -> None:
+    assert cents(amount + whole) == cents(amount) + whole
 
 
 @pytest.mark.parametrize(("quantity", "included", "amount"), [(99, 99, 0), (100, 100, 0), (101, 100, 7)])
 def test_the_quota_ends_exactly_at_its_edge(quantity: int, included: int, amount: int) -> None:
-    rated = rate(quantity, a_price("7", 100))
-    assert (rated.included_quantity, rated.amount_cents) == (included, amount)
+    (line,) = whole_month(a_price("7", 100), quantity)
+    assert (line.rated.included_quantity, line.amount_cents) == (included, amount)
+
+
+def parts(lines: list[Line]) -> list[tuple[int, int, str, str, int]]:
+    """What of each line these tests ask for: quantity, included, amount a unit, flat amount, cents."""
+    return [
+        (
+            line.rated.quantity,
+            line.rated.included_quantity,
+            str(line.unit_amount),
+            str(line.flat_amount),
+            line.amount_cents,
+        )
+        for line in lines
+    ]
+
+
+GRADUATED = (Tier(10, Decimal(5)), Tier(20, Decimal(3), Decimal(100)), Tier(None, Decimal(2)))
+
+
+@pytest.mark.parametrize(
+    ("quantity", "expected"),
+    [
+        (99, [(99, 99, "5", "0", 0)]),
+        (100, [(100, 100, "5", "0", 0)]),
+        (101, [(101, 100, "5", "0", 5)]),
+        (109, [(109, 100, "5", "0", 45)]),
+        (110, [(110, 100, "5", "0", 50)]),
+        (111, [(110, 100, "5", "0", 50), (1, 0, "3", "100", 103)]),
+        (120, [(110, 100, "5", "0", 50), (10, 0, "3", "100", 130)]),
+        (121, [(110, 100, "5", "0", 50), (10, 0, "3", "100", 130), (1, 0, "2", "0", 2)]),
+    ],
+)
+def test_a_graduated_price_charges_each_tier_for_the_units_in_it(
+    quantity: int, expected: list[tuple[int, int, str, str, int]]
+) -> None:
+    price = a_price(included=100, scheme=PriceScheme.GRADUATED, tiers=GRADUATED)
+    assert parts(whole_month(price, quantity)) == expected
+
+
+@pytest.mark.parametrize(
+    ("quantity", "expected"),
+    [
+        (9, (9, 0, "5", "0", 45)),
+        (10, (10, 0, "5", "0", 50)),
+        (11, (11, 0, "3", "100", 133)),
+        (20, (20, 0, "3", "100", 160)),
+        (21, (21, 0, "2", "0", 42)),
+    ],
+)
+def test_a_volume_price_charges_all_units_at_the_tier_that_the_month_reaches(
+    quantity: int, expected: tuple[int, int, str, str, int]
+) -> None:
+    price = a_price(scheme=PriceScheme.VOLUME, tiers=GRADUATED)
+    assert parts(whole_month(price, quantity)) == [expected]
+
+
+def test_the_position_in_the_tiers_goes_on_over_a_change_of_price() -> None:
+    tenth = NOVEMBER.start + timedelta(days=9)
+    old = a_price(scheme=PriceScheme.GRADUATED, tiers=GRADUATED)
+    new = a_price(scheme=PriceScheme.GRADUATED, tiers=(*GRADUATED[:2], Tier(None, Decimal(1))))
+    month_spans = [Span(NOVEMBER.start, tenth, old), Span(tenth, NOVEMBER.end, new)]
+    assert parts(bill(month_spans, [(NOVEMBER.start, 12), (tenth, 9)])) == [
+        (10, 0, "5", "0", 50),
+        (2, 0, "3", "100", 106),
+        (8, 0, "3", "0", 24),  # this tier's flat amount was charged already
+        (1, 0, "1", "0", 1),
+    ]
+
+
+def test_a_volume_price_looks_at_the_whole_months_quantity_over_a_change_of_price() -> None:
+    tenth = NOVEMBER.start + timedelta(days=9)
+    price = a_price(scheme=PriceScheme.VOLUME, tiers=GRADUATED)
+    month_spans = [Span(NOVEMBER.start, tenth, price), Span(tenth, NOVEMBER.end, a_price("7"))]
+    assert parts(bill(month_spans, [(NOVEMBER.start, 6), (tenth, 6)])) == [
+        (6, 0, "3", "100", 118),
+        (6, 0, "7", "0", 42),
+    ]
+
+
+@given(tiered(PriceScheme.GRADUATED), quantities, quantities)
+def test_a_graduated_price_never_falls_with_more_usage(price: Price, used: int, more: int) -> None:
+    assert total_cents(whole_month(price, used + more)) >= total_cents(whole_month(price, used))
+
+
+@given(st.one_of(tiered(PriceScheme.GRADUATED), tiered(PriceScheme.VOLUME), prices), quantities)
+def test_the_exact_cost_is_what_the_lines_are_before_they_are_rounded(price: Price, used: int) -> None:
+    lines = whole_month(price, used)
+    exact = exact_cost({"prediction": price}, {"prediction": used})
+    assert abs(total_cents(lines) - exact) <= Decimal("0.5") * len(lines)
+
+
+@pytest.mark.parametrize(("usage_cents", "short"), [(0, 5000), (4999, 1), (5000, 0), (5001, 0)])
+def test_the_minimum_asks_for_what_usage_is_short_of_it(usage_cents: int, short: int) -> None:
+    whole = [Span(NOVEMBER.start, NOVEMBER.end, a_price("5000", kind="minimum"))]
+    assert total_cents(rate_minimum(NOVEMBER, whole, usage_cents)) == short
+
+
+def test_the_minimum_of_a_part_of_the_month_counts_by_days() -> None:
+    eleventh = NOVEMBER.start + timedelta(days=10)
+    month_spans = [
+        Span(NOVEMBER.start, eleventh, a_price("0", kind="minimum")),
+        Span(eleventh, NOVEMBER.end, a_price("3000", kind="minimum", plan="scale")),
+    ]
+    (line,) = rate_minimum(NOVEMBER, month_spans, 500)
+    assert (line.span.price.plan_code, line.unit_amount, line.amount_cents) == ("scale", 2000, 1500)
 
 
 def test_a_price_change_gives_two_lines_and_the_quota_goes_in_order_of_time() -> None:
@@ -214,7 +337,7 @@ def test_a_moment_at_the_end_of_the_month_is_not_of_the_month() -> None:
 
 def test_a_negative_quantity_is_refused() -> None:
     with pytest.raises(ValueError, match="negative"):
-        rate(-1, a_price())
+        whole_month(a_price(), -1)
 
 
 def test_a_projection_goes_on_at_the_pace_so_far() -> None:

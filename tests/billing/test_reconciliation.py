@@ -1,8 +1,8 @@
 """The ledger and the invoices agree on every token, or the difference is shown."""
 
-from billing.bills import USAGE_KINDS
 from billing.close import close_month
 from billing.reconciliation import balance
+from billing.terms import USAGE_KINDS
 from core.models.billing import PriceKind
 from core.models.usage import UsageKind
 from tests.billing.months import FEBRUARY, JANUARY, STAFF, after, old_tenant, on, use

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from billing.close import close_month
 from billing.plans import subscribe
-from billing.usage import month_usage, months_with_usage, shares_csv
+from billing.shares import shares_csv
+from billing.usage import month_usage, months_with_usage
 from core.catalogue import DEFAULT_BASE_MODEL
 from core.db import operator_session
 from core.models.api_keys import ApiKey
