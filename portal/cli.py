@@ -11,6 +11,8 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from billing.stripe.catalogue_sync import sync_catalogue
+from billing.stripe.client import StripeProblem, stripe_client
 from core import api_keys
 from core.catalogue import Task
 from core.db import operator_session, tenant_session
@@ -23,6 +25,7 @@ tenant_group = AppGroup("tenant", help="Tenants.")
 key_group = AppGroup("key", help="API keys.")
 staff_group = AppGroup("staff", help="The operator's staff.")
 clock_group = AppGroup("clock", help="Periodic jobs.")
+billing_group = AppGroup("billing", help="Stripe.")
 
 _PASSWORD = click.option(
     "--password",
@@ -32,7 +35,7 @@ _PASSWORD = click.option(
 
 
 def init_app(app: Flask) -> None:
-    for group in (tenant_group, key_group, staff_group, clock_group):
+    for group in (tenant_group, key_group, staff_group, clock_group, billing_group):
         app.cli.add_command(group)
 
 
@@ -127,3 +130,16 @@ def create_staff(name: str, email: str, role: str, password: str | None) -> None
 def run_clock() -> None:
     """Run the periodic jobs until told to stop."""
     clock.run()
+
+
+@billing_group.command("sync")
+def sync_billing() -> None:
+    """Make at Stripe what it lacks of the plan catalogue: meters, products and prices. Run it after each change."""
+    client = stripe_client()
+    if client is None:
+        raise click.ClickException("Set STRIPE_SECRET_KEY first.")
+    try:
+        report = sync_catalogue(client)
+    except StripeProblem as problem:
+        raise click.ClickException(f"{problem} What was made stays; run it again.") from None
+    _print({"made": report.made, "kept": report.kept})
