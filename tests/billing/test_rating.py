@@ -76,7 +76,7 @@ def tiered(draw: st.DrawFn, scheme: PriceScheme) -> Price:
     ends = [*sorted(draw(st.sets(st.integers(1, 10**12), max_size=3))), None]
     flat_amounts = st.integers(0, 10**6).map(Decimal)
     tiers = tuple(Tier(end, draw(unit_amounts), draw(flat_amounts)) for end in ends)
-    return a_price(0, draw(included_quantities), scheme=scheme, tiers=tiers)
+    return a_price("0", draw(included_quantities), scheme=scheme, tiers=tiers)
 
 
 @st.composite
@@ -275,7 +275,7 @@ def test_the_minimum_of_a_part_of_the_month_counts_by_days() -> None:
         Span(eleventh, NOVEMBER.end, a_price("3000", kind="minimum", plan="scale")),
     ]
     (line,) = rate_minimum(NOVEMBER, month_spans, 500)
-    assert (line.span.price.plan_code, line.unit_amount, line.amount_cents) == ("scale", 2000, 1500)
+    assert (line.span.price.plan_code, line.unit_amount, line.amount_cents) == ("scale", Decimal(2000), 1500)
 
 
 def test_a_price_change_gives_two_lines_and_the_quota_goes_in_order_of_time() -> None:
