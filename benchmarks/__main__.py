@@ -14,6 +14,8 @@ from benchmarks.results import FILE, Row, keep, show
 BENCHMARKS = {
     "encoder": "benchmarks.encoder_pool",
     "chat": "benchmarks.chat_pool",
+    "chat-vllm": "benchmarks.vllm_cpu",
+    "servers": "benchmarks.servers",
     "fairness": "benchmarks.fairness",
     "gateway": "benchmarks.gateway_overhead",
     "portal-fine-tune": "benchmarks.portal_fine_tune",

@@ -1,0 +1,94 @@
+"""Servers that a team could choose instead of the pool, each in an environment of its own, with merged models."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from benchmarks.http_load import post
+from benchmarks.peer_venv import PeerUnavailable, peer_environ, peer_venv
+from core.waiting import wait_until
+from stack.child import has_ended, spawn, stop
+from stack.ports import HOST, free_port
+
+# The same torch as ours, so that both run the same kernels.
+INFINITY = "infinity-emb[torch,server]==0.0.78\ntransformers==4.57.6\ntorch==2.13.0\n"
+FLASK = "flask==3.1.3\ngunicorn==27.0.1\ntransformers==5.23.0\ntorch==2.13.0\n"
+
+_START_SECONDS = 180
+_THREADS = 4
+
+
+@dataclass(frozen=True)
+class PeerServer:
+    """A peer that runs, and the names of its models."""
+
+    port: int
+    models: tuple[str, ...]
+
+    def classify(self, model: str, text: str) -> bytes:
+        """A request."""
+        return post("/classify", json.dumps({"model": model, "input": [text]}).encode())
+
+    def answers(self) -> bool:
+        """Whether each of its models has answered now."""
+        url = f"http://{HOST}:{self.port}/classify"
+        try:
+            for model in self.models:
+                body = {"model": model, "input": ["Is anybody there?"]}
+                httpx.post(url, json=body, timeout=30).raise_for_status()
+        except httpx.HTTPError:
+            return False
+        return True
+
+
+@contextmanager
+def infinity(models: Sequence[Path]) -> Iterator[PeerServer]:
+    """infinity-emb with the models in these folders. Raises PeerUnavailable."""
+    venv, port = peer_venv("infinity", INFINITY), free_port()
+    named = [
+        part for model in models for part in ("--model-id", str(model), "--served-model-name", model.name)
+    ]
+    command = [
+        *(str(venv / "bin" / "infinity_emb"), "v2", *named, "--host", HOST, "--port", str(port)),
+        *("--engine", "torch", "--device", "cpu", "--no-vector-disk-cache"),
+    ]
+    with _serving(venv, command, {}, PeerServer(port, tuple(model.name for model in models))) as server:
+        yield server
+
+
+@contextmanager
+def flask_pipeline(models: Sequence[Path]) -> Iterator[PeerServer]:
+    """benchmarks/flask_pipeline_app.py with the models in these folders, which lie side by side, a process for each core.
+
+    Raises PeerUnavailable.
+    """
+    venv, port = peer_venv("flask-pipeline", FLASK), free_port()
+    cores = len(os.sched_getaffinity(0))
+    command = [
+        *(str(venv / "bin" / "gunicorn"), "--chdir", "benchmarks", "--bind", f"{HOST}:{port}"),
+        *("--workers", str(cores), "--threads", str(_THREADS), "--timeout", "120", "flask_pipeline_app:app"),
+    ]
+    environ = {"MODELS": str(models[0].parent), "OMP_NUM_THREADS": "1"}
+    with _serving(venv, command, environ, PeerServer(port, tuple(model.name for model in models))) as server:
+        yield server
+
+
+@contextmanager
+def _serving(
+    venv: Path, command: Sequence[str], environ: Mapping[str, str], server: PeerServer
+) -> Iterator[PeerServer]:
+    log = venv / "server.log"
+    log.unlink(missing_ok=True)
+    child = spawn(command, environ={**peer_environ(venv), **environ}, log=log)
+    try:
+        wait_until(lambda: has_ended(child) or server.answers(), _START_SECONDS)
+        if has_ended(child) or not server.answers():
+            raise PeerUnavailable(f"{venv.name} did not start; {log} says why")
+        yield server
+    finally:
+        stop(child)
