@@ -51,6 +51,8 @@ class Settings:
     stripe_secret_key: str = field(repr=False)
     stripe_webhook_secret: str = field(repr=False)
     stripe_automatic_tax: bool
+    smtp_url: str = field(repr=False)
+    mail_from: str
     max_upload_bytes: int
     requests_per_minute: int
     tokens_per_minute: int
@@ -92,6 +94,8 @@ class Settings:
             stripe_secret_key=reader.prefixed("STRIPE_SECRET_KEY", "sk_", "rk_"),
             stripe_webhook_secret=reader.prefixed("STRIPE_WEBHOOK_SECRET", "whsec_"),
             stripe_automatic_tax=reader.switch("STRIPE_AUTOMATIC_TAX"),
+            smtp_url=reader.prefixed("SMTP_URL", "smtp://", "smtps://"),
+            mail_from=reader.text("MAIL_FROM", "Adaptary <adaptary@localhost>"),
             max_upload_bytes=reader.positive_int("MAX_UPLOAD_BYTES", 1 << 30),
             requests_per_minute=reader.positive_int("REQUESTS_PER_MINUTE", 600),
             tokens_per_minute=reader.positive_int("TOKENS_PER_MINUTE", 1_000_000),

@@ -13,7 +13,7 @@ from core.config import get_settings
 from core.models.models import Model
 from core.storage import tenant_key
 from core.tenancy import Permission
-from inference.gateway.batches.webhooks import signing_secret
+from core.webhooks import signing_secret
 from inference.gateway.openapi import PATH
 from portal import api_examples
 from portal.access import allow

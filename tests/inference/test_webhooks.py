@@ -13,6 +13,7 @@ from core.db import operator_session, tenant_session
 from core.models.batches import Batch
 from core.queues import Queue
 from core.storage import tenant_key
+from core.webhooks import Undelivered, find_address, signing_secret
 from inference.gateway.batches import webhooks
 from inference.gateway.errors import ApiError
 from portal import periodic
@@ -58,7 +59,7 @@ def receiver():
 
 def secret_of(app) -> str:  # noqa: F811
     with tenant_session(app.scope) as session:
-        return webhooks.signing_secret(tenant_key(session, app.scope.tenant_id))
+        return signing_secret(tenant_key(session, app.scope.tenant_id))
 
 
 def due(app):  # noqa: F811
@@ -116,8 +117,8 @@ def test_what_is_no_address_is_refused(app, url):  # noqa: F811
     ],
 )
 def test_an_address_that_is_not_public_is_not_reached(host):
-    with pytest.raises(webhooks.Undelivered, match="public"):
-        webhooks.find_address(host, 443, public=True)
+    with pytest.raises(Undelivered, match="public"):
+        find_address(host, 443, public=True)
 
 
 def test_in_production_an_address_has_to_be_https(services, monkeypatch):
