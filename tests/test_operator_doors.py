@@ -28,6 +28,7 @@ def callers() -> set[str]:
 EXPECTED = {
     "billing/recording.py",
     "billing/stripe/catalogue_sync.py",
+    "billing/stripe/checkout.py",
     "core/db.py",
     "inference/gateway/auth.py",
     "portal/cli.py",

@@ -1,6 +1,5 @@
 """How a price of our catalogue reads at Stripe."""
 
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,8 +12,8 @@ EVERYTHING = "inf"
 def price_params(price: PlanPrice, currency: str, product_id: str, meter_id: str) -> dict[str, Any]:
     """What makes a metered price of Stripe's of a version of one of ours.
 
-    What is included is a first tier at nothing. Stripe's volume prices have no such thing: one with an included
-    quantity is counted there and costs nothing, and an invoice item asks for what it comes to.
+    What is included is a first tier at nothing. No volume price has an included quantity (`billing.plans.add_price`):
+    Stripe charges all of a month's units at the tier that they reach.
     """
     return {
         "currency": currency.lower(),
@@ -29,22 +28,18 @@ def price_params(price: PlanPrice, currency: str, product_id: str, meter_id: str
 
 
 def _amounts(price: PlanPrice) -> dict[str, Any]:
-    if price.scheme is PriceScheme.VOLUME:
-        if price.included_quantity:
-            return {"unit_amount_decimal": "0"}
-        return _tiered("volume", [_tier(tier, 0) for tier in price.tiers or ()])
-    if price.scheme is PriceScheme.GRADUATED:
+    if price.scheme is not PriceScheme.FLAT:
         paid = [_tier(tier, price.included_quantity) for tier in price.tiers or ()]
     elif price.included_quantity:
         paid = [{"up_to": EVERYTHING, "unit_amount_decimal": unit_price(price.unit_amount)}]
     else:
         return {"unit_amount_decimal": unit_price(price.unit_amount)}
     included = [{"up_to": price.included_quantity, "unit_amount_decimal": "0"}]
-    return _tiered("graduated", (included if price.included_quantity else []) + paid)
-
-
-def _tiered(mode: str, tiers: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return {"billing_scheme": "tiered", "tiers_mode": mode, "tiers": tiers}
+    return {
+        "billing_scheme": "tiered",
+        "tiers_mode": "volume" if price.scheme is PriceScheme.VOLUME else "graduated",
+        "tiers": [*(included if price.included_quantity else ()), *paid],
+    }
 
 
 def _tier(tier: dict[str, Any], included: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def create_product(account: Account, params: Object) -> Object:
     if key in account.objects:
         raise StripeFault.invalid("Product already exists.", "id", "resource_already_exists")
     defaults: Object = {"active": True, "images": [], "marketing_features": []}
-    product = account.new("product", "prod", **defaults, **params, updated=account.now())
+    product = account.new("product", "prod", **{**defaults, **params}, updated=account.now())
     if key:
         account.objects[key] = account.objects.pop(product["id"])
         product["id"] = key

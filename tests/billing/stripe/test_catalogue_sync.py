@@ -161,12 +161,6 @@ def test_stripe_charges_what_the_price_says(price, quantity):
     assert abs(sum(line.amount for line in lines) - exact_cost(price, quantity)) <= Decimal(len(lines)) / 2
 
 
-def test_a_volume_price_with_an_included_quantity_costs_nothing_at_stripe():
-    tiers = [{"up_to": None, "unit_amount": "1", "flat_amount": "0"}]
-    price = plan_price(scheme=PriceScheme.VOLUME, included_quantity=10, tiers=tiers)
-    assert price_params(price, "USD", "prod_1", "mtr_1")["unit_amount_decimal"] == "0"
-
-
 def test_the_command_says_what_it_made(services, portal, fake_stripe):
     first = portal.test_cli_runner().invoke(args=["billing", "sync"])
     assert first.exit_code == 0, first.output
