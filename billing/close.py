@@ -1,17 +1,19 @@
-"""Closing a month: one numbered invoice for each tenant with a fee or usage."""
+"""Closing a month: one invoice for each tenant with a fee or usage, issued, or a draft where Stripe collects it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from billing.bills import Bill, tenant_bill
+from billing.credits import draw_credits
+from billing.issuing import issue
 from billing.locks import hold_billing
-from billing.periods import Month, last_moment_of
+from billing.payments import month_collectors
+from billing.periods import Month
 from billing.plans import list_prices
 from billing.rating import Line
 from billing.wording import describe
@@ -19,8 +21,8 @@ from core import audit
 from core.clock import now
 from core.models.billing import (
     ClosedMonth,
+    Collection,
     Invoice,
-    InvoiceCounter,
     InvoiceLine,
     InvoiceStatus,
     PriceKind,
@@ -29,9 +31,6 @@ from core.models.billing import (
 from core.models.tenants import Tenant
 from core.models.usage import UsageFact
 from core.tenancy import Actor, ActorKind
-
-PAYMENT_TERM = timedelta(days=14)
-"""From the day of issue; the last day counts in full."""
 
 log = structlog.get_logger(__name__)
 
@@ -91,17 +90,20 @@ def first_month(session: Session) -> Month:
 def preview(session: Session, month: Month, at: datetime | None = None) -> list[DraftInvoice]:
     """What invoicing the month at a moment, or now, would ask for, by tenant; nothing is written.
 
-    Of a month that is not over, that is its usage and the fee of the days that are. Wants an operator session.
+    Of a month that is not over, that is its usage and the fee of the days that are; whom Stripe collects from is
+    left out, since Stripe asks once the month is over. Wants an operator session.
     """
     fee_until = min(at or now(), month.end)
     invoiced = select(Invoice.tenant_id).where(Invoice.period_start == month.start)
     tenants = session.scalars(
         select(Tenant).where(Tenant.id.not_in(invoiced)).order_by(Tenant.created_at, Tenant.id)
     ).all()
+    left_out = month_collectors(session, month) if fee_until < month.end else frozenset()
     prices = list_prices(session)
     drafts = (
         DraftInvoice(tenant, tenant_bill(session, tenant.id, month, prices, fee_until=fee_until))
         for tenant in tenants
+        if tenant.id not in left_out
     )
     return [draft for draft in drafts if draft.bill.lines]
 
@@ -111,8 +113,9 @@ def close_month(
 ) -> Sequence[Invoice]:
     """Invoice a month that is over and mark it closed; returns the invoices made. The caller commits.
 
-    Closing it again makes none. Closes wait for each other, and the numbers are taken in this transaction, so
-    that none is skipped or given twice. Usage that turns up later goes on the next month's invoice.
+    Closing it again makes none. Closes wait for each other. Each invoice has the tenant's credits drawn; those that
+    Stripe collects are drafts without a number, the others are issued. Usage that turns up later goes on the next
+    month's invoice.
 
     `early` invoices the running month as it stands, without closing it: the rest of its usage and fee goes on
     the next month's.
@@ -132,11 +135,14 @@ def close_month(
             raise CloseRefused(f"{turn.title} is not closed yet: close it first.")
         if month < turn:
             return []
-    drafts = preview(session, month, at)
-    numbers = _take_numbers(session, at.year, len(drafts))
-    invoices = [
-        _issue(session, draft, number, actor, at) for draft, number in zip(drafts, numbers, strict=True)
-    ]
+    stripes = month_collectors(session, month)
+    invoices = []
+    for draft in preview(session, month, at):
+        invoice = _draft(session, draft, at, is_stripes=draft.tenant.id in stripes)
+        # Stripe's invoice has to agree with a draft before it is issued.
+        if invoice.collection is Collection.BANK_TRANSFER:
+            issue(session, invoice, at, actor)
+        invoices.append(invoice)
     if month < running:
         session.add(ClosedMonth(month=month.days[0], closed_at=at, closed_by=actor.label))
     session.flush()
@@ -163,43 +169,27 @@ def close_due(session: Session, at: datetime | None = None) -> Sequence[Invoice]
     return invoices
 
 
-def _take_numbers(session: Session, year: int, count: int) -> list[str]:
-    if count == 0:
-        return []
-    last = session.scalars(
-        insert(InvoiceCounter)
-        .values(year=year, last=count)
-        .on_conflict_do_update(index_elements=["year"], set_={"last": InvoiceCounter.last + count})
-        .returning(InvoiceCounter.last)
-    ).one()
-    return [f"{year}-{number:06d}" for number in range(last - count + 1, last + 1)]
-
-
-def _issue(session: Session, draft: DraftInvoice, number: str, actor: Actor, at: datetime) -> Invoice:
-    bill, tenant_id = draft.bill, draft.tenant.id
+def _draft(session: Session, draft: DraftInvoice, at: datetime, *, is_stripes: bool) -> Invoice:
+    """Write down what a tenant owes, less its credits. Nothing of it changes from here on but its status."""
+    bill = draft.bill
     late = sorted({line.month for line in bill.lines if line.late})
     invoice = Invoice(
-        tenant_id=tenant_id,
-        number=number,
-        status=InvoiceStatus.OPEN,
+        tenant_id=draft.tenant.id,
+        status=InvoiceStatus.DRAFT,
         plan_code=bill.plan.code,
         currency=bill.currency,
         period_start=bill.month.start,
         period_end=bill.month.end,
         total_cents=bill.total_cents,
-        issued_at=at,
-        due_at=last_moment_of((at + PAYMENT_TERM).date()),
+        tax_cents=0,
+        credits_cents=0,
+        collection=Collection.STRIPE if is_stripes else Collection.BANK_TRANSFER,
         note=_late_note(late) if late else None,
     )
-    if invoice.total_cents == 0:
-        # Asking for nothing would leave an invoice that nobody can ever pay in finance's queue.
-        invoice.status, invoice.paid_at, invoice.marked_by = InvoiceStatus.PAID, at, actor.label
-        invoice.payment_reference = "Nothing to pay"
     session.add(invoice)
     session.flush()
     session.add_all(_row(invoice, position, line, at) for position, line in enumerate(bill.lines, start=1))
-    detail = {"number": number, "total_cents": invoice.total_cents}
-    audit.record_for_tenant(session, tenant_id, actor, "invoice.issued", invoice, detail)
+    draw_credits(session, invoice, at)
     return invoice
 
 
@@ -216,6 +206,7 @@ def _row(invoice: Invoice, position: int, line: Line, at: datetime) -> InvoiceLi
         included_quantity=line.rated.included_quantity,
         billable_quantity=line.rated.billable_quantity,
         unit_amount=line.unit_amount,
+        flat_amount=line.flat_amount,
         amount_cents=line.amount_cents,
         starts_at=line.span.start,
         ends_at=max(line.span.start, min(line.span.end, at)),

@@ -10,19 +10,24 @@ import typst
 
 from billing.money import money
 from billing.payments import payment_provider
-from billing.wording import days_of, price_in_words
+from billing.settlement import Settlement
+from billing.wording import charge_in_words, days_of, sums_of
 from core.config import Settings, get_settings
-from core.models.billing import Invoice, InvoiceLine, InvoiceStatus
+from core.models.billing import Collection, Invoice, InvoiceLine, InvoiceStatus
 from core.models.tenants import Tenant
 
 TEMPLATE = Path(__file__).with_name("invoice.typ")
 
 
 def invoice_pdf(
-    invoice: Invoice, lines: Sequence[InvoiceLine], tenant: Tenant, settings: Settings | None = None
+    invoice: Invoice,
+    lines: Sequence[InvoiceLine],
+    tenant: Tenant,
+    settlement: Settlement,
+    settings: Settings | None = None,
 ) -> bytes:
-    """Set an issued invoice with its lines; the seller is the settings'."""
-    data = invoice_data(invoice, lines, tenant, settings or get_settings())
+    """Set an invoice with its lines and what was set against it; the seller is the settings'."""
+    data = invoice_data(invoice, lines, tenant, settlement, settings or get_settings())
     pdf: bytes = typst.compile(
         str(TEMPLATE),
         root=str(TEMPLATE.parent),
@@ -34,15 +39,22 @@ def invoice_pdf(
 
 
 def invoice_data(
-    invoice: Invoice, lines: Sequence[InvoiceLine], tenant: Tenant, settings: Settings
+    invoice: Invoice,
+    lines: Sequence[InvoiceLine],
+    tenant: Tenant,
+    settlement: Settlement,
+    settings: Settings,
 ) -> dict[str, Any]:
     """What the template shows, as text ready to be set."""
     currency = invoice.currency
-    is_open = invoice.status is InvoiceStatus.OPEN
-    payment = payment_provider(settings).instructions(invoice) if is_open else None
-    total = money(invoice.total_cents, currency)
+    is_transferred = (
+        settlement.to_pay_cents > 0
+        and invoice.number is not None
+        and invoice.collection is Collection.BANK_TRANSFER
+    )
+    payment = payment_provider(settings).instructions(invoice) if is_transferred else None
     return {
-        "title": f"Invoice {invoice.number}",
+        "title": f"Invoice {invoice.number}" if invoice.number else "Draft of an invoice",
         "seller": {"name": settings.seller_name, "address": _lines(settings.seller_address)},
         "tenant": {"name": tenant.name, "id": str(tenant.id)},
         "stamp": _stamp(invoice),
@@ -60,20 +72,25 @@ def invoice_data(
                 "quantity": f"{line.quantity:,}",
                 "included": f"{line.included_quantity:,}",
                 "billable": f"{line.billable_quantity:,}",
-                "unit_price": price_in_words(line.kind, line.unit_amount, currency),
+                "unit_price": charge_in_words(line, currency),
                 "amount": money(line.amount_cents, currency),
             }
             for line in lines
         ],
-        "sums": [("Total", total)],
-        "due": ("Amount due", total if is_open else money(0, currency)),
+        "sums": [
+            (name, money(cents, currency))
+            for name, cents in [("Total", invoice.total_cents), *sums_of(invoice, settlement)]
+        ],
+        "due": ("Amount due", money(settlement.to_pay_cents, currency)),
         "note": invoice.note.splitlines() if invoice.note else None,
         "payment": {"title": payment.title, "details": payment.details} if payment else None,
     }
 
 
 def _stamp(invoice: Invoice) -> dict[str, Any] | None:
-    """The box that says that nothing is to be paid any more, and why."""
+    """The box that says that nothing is to be paid, and why."""
+    if invoice.status is InvoiceStatus.DRAFT:
+        return {"bad": True, "title": "Draft", "text": "It is being checked: do not pay it."}
     if invoice.status is InvoiceStatus.PAID:
         reference = f"Reference: {invoice.payment_reference}" if invoice.payment_reference else ""
         return {"bad": False, "title": f"Paid on {_day(invoice.paid_at)}", "text": reference}

@@ -1,6 +1,6 @@
-"""Invoices after they are issued: find them, mark them paid or void, hand them out as CSV."""
+"""Finding invoices, and what of them is paid, open and lost."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -9,16 +9,13 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from billing.csv_export import to_csv
-from billing.money import unit_price
 from billing.periods import Month
+from billing.settlement import Settlement, settlement_of, settlements
 from core import audit
 from core.clock import now
 from core.models.billing import Invoice, InvoiceLine, InvoiceStatus
 from core.models.tenants import Tenant
 from core.tenancy import Actor
-
-REFERENCE_LENGTH = 120
 
 log = structlog.get_logger(__name__)
 
@@ -43,20 +40,41 @@ class InvoiceFilter:
 
 @dataclass(frozen=True)
 class InvoiceTotals:
-    """Sums over a list of invoices in one currency, in cents: what is invoiced is either paid or open."""
+    """Sums over a list of issued invoices in one currency, in cents, drafts and void ones left out.
+
+    What is invoiced, which is the lines' sum with the tax, is the sum of what is paid, credited, open and
+    uncollectible. `credited_cents` is what credits and credit notes took off; an invoice that gave credit, since
+    its lines sum below zero, makes it less.
+    """
 
     currency: str
     count: int
     invoiced_cents: int
     paid_cents: int
+    credited_cents: int
     open_cents: int
     overdue_cents: int
+    uncollectible_cents: int
     void_cents: int
 
 
 def list_invoices(session: Session) -> Sequence[Invoice]:
-    """The invoices that a tenant's session sees, newest first."""
-    return session.scalars(select(Invoice).order_by(Invoice.period_start.desc(), Invoice.number.desc())).all()
+    """A tenant's issued invoices, newest first. `session` is the tenant's."""
+    return session.scalars(
+        select(Invoice)
+        .where(Invoice.status != InvoiceStatus.DRAFT)
+        .order_by(Invoice.period_start.desc(), Invoice.number.desc())
+    ).all()
+
+
+def months_being_checked(session: Session) -> Sequence[Month]:
+    """The months whose invoice is still a draft, newest first. `session` is the tenant's."""
+    starts = session.scalars(
+        select(Invoice.period_start)
+        .where(Invoice.status == InvoiceStatus.DRAFT)
+        .order_by(Invoice.period_start.desc())
+    )
+    return [Month.containing(start) for start in starts]
 
 
 def list_all_invoices(session: Session, wanted: InvoiceFilter) -> list[tuple[Invoice, Tenant]]:
@@ -74,21 +92,46 @@ def list_all_invoices(session: Session, wanted: InvoiceFilter) -> list[tuple[Inv
     return [(invoice, tenant) for invoice, tenant in rows]
 
 
-def totals(invoices: Iterable[Invoice], at: datetime | None = None) -> list[InvoiceTotals]:
-    """Sum invoices by currency; void ones count in no sum but their own."""
+def totals(session: Session, invoices: Iterable[Invoice], at: datetime | None = None) -> list[InvoiceTotals]:
+    """Sum invoices by currency; void ones count in no sum but their own, drafts in none."""
     at = at or now()
+    issued = [invoice for invoice in invoices if invoice.status is not InvoiceStatus.DRAFT]
+    settled = settlements(session, issued)
     by_currency: dict[str, list[Invoice]] = {}
-    for invoice in invoices:
+    for invoice in issued:
         by_currency.setdefault(invoice.currency, []).append(invoice)
-    sums = []
-    for currency, group in sorted(by_currency.items()):
-        owed = [invoice for invoice in group if invoice.status is InvoiceStatus.OPEN]
-        paid = sum(invoice.total_cents for invoice in group if invoice.status is InvoiceStatus.PAID)
-        due = sum(invoice.total_cents for invoice in owed)
-        overdue = sum(invoice.total_cents for invoice in owed if is_overdue(invoice, at))
-        voided = sum(invoice.total_cents for invoice in group if invoice.status is InvoiceStatus.VOID)
-        sums.append(InvoiceTotals(currency, len(group), paid + due, paid, due, overdue, voided))
-    return sums
+    return [_totals(currency, group, settled, at) for currency, group in sorted(by_currency.items())]
+
+
+def _totals(
+    currency: str, invoices: Sequence[Invoice], settled: Mapping[UUID, Settlement], at: datetime
+) -> InvoiceTotals:
+    standing = [invoice for invoice in invoices if invoice.status is not InvoiceStatus.VOID]
+
+    def to_pay(group: Iterable[Invoice]) -> int:
+        return sum(settled[invoice.id].to_pay_cents for invoice in group)
+
+    open_ones = [invoice for invoice in standing if invoice.status is InvoiceStatus.OPEN]
+    return InvoiceTotals(
+        currency,
+        len(invoices),
+        invoiced_cents=sum(invoice.total_cents + invoice.tax_cents for invoice in standing),
+        paid_cents=sum(settled[invoice.id].paid_cents for invoice in standing),
+        credited_cents=sum(
+            invoice.credits_cents + settled[invoice.id].noted_cents + min(0, invoice.total_cents)
+            for invoice in standing
+        ),
+        open_cents=to_pay(open_ones),
+        overdue_cents=to_pay(invoice for invoice in open_ones if is_overdue(invoice, at)),
+        uncollectible_cents=to_pay(
+            invoice for invoice in standing if invoice.status is InvoiceStatus.UNCOLLECTIBLE
+        ),
+        void_cents=sum(
+            invoice.total_cents + invoice.tax_cents
+            for invoice in invoices
+            if invoice.status is InvoiceStatus.VOID
+        ),
+    )
 
 
 def is_overdue(invoice: Invoice, at: datetime | None = None) -> bool:
@@ -104,6 +147,47 @@ def get_invoice(session: Session, invoice_id: UUID) -> Invoice:
     if invoice is None:
         raise InvoiceNotFound(f"There is no invoice {invoice_id}.")
     return invoice
+
+
+def lock_invoice(session: Session, invoice_id: UUID) -> Invoice:
+    """The invoice as it is now, held until the transaction ends: of two changes, one sees the other.
+
+    Wants an operator session. Raises InvoiceNotFound.
+    """
+    invoice = session.scalar(
+        select(Invoice)
+        .where(Invoice.id == invoice_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if invoice is None:
+        raise InvoiceNotFound(f"There is no invoice {invoice_id}.")
+    return invoice
+
+
+def require_status(invoice: Invoice, *statuses: InvoiceStatus) -> None:
+    """Raise InvoiceStateError unless the invoice has one of the statuses that a change starts from."""
+    if invoice.status not in statuses:
+        name = f"Invoice {invoice.number}" if invoice.number else "The draft"
+        allowed = " or ".join(statuses)
+        raise InvoiceStateError(
+            f"{name} is {invoice.status}: only one that is {allowed} can change like this."
+        )
+
+
+def note_change(
+    session: Session, actor: Actor, action: str, invoice: Invoice, detail: Mapping[str, object]
+) -> None:
+    """Into both logs: the tenant may know what happened to its invoice, and the operator who did it."""
+    detail = {"number": invoice.number or "", **detail}
+    audit.record_for_tenant(session, invoice.tenant_id, actor, action, invoice, detail)
+    audit.record_staff(session, actor, action, Invoice.__tablename__, invoice.id, detail)
+    log.info(action, invoice=invoice.number)
+
+
+def to_pay_cents(session: Session, invoice: Invoice) -> int:
+    """What is left to pay of an invoice: its lines and tax, less credits, credit notes and payments."""
+    return settlement_of(session, invoice).to_pay_cents
 
 
 def get_invoice_by_number(session: Session, number: str) -> Invoice:
@@ -142,127 +226,6 @@ def find_unbalanced(session: Session) -> list[tuple[Invoice, int]]:
     return [(invoice, int(cents)) for invoice, cents in rows]
 
 
-def mark_paid(
-    session: Session, actor: Actor, invoice_id: UUID, reference: str, paid_at: datetime | None = None
-) -> Invoice:
-    """Note that an open invoice was paid by bank transfer, with the transfer's reference. The caller commits.
-
-    Wants an operator session. Raises InvoiceNotFound; InvoiceStateError for an invoice that is not open, a
-    reference that is empty or too long, and a time before the invoice was issued or in the future.
-    """
-    reference = reference.strip()
-    paid_at = paid_at or now()
-    if not 1 <= len(reference) <= REFERENCE_LENGTH:
-        raise InvoiceStateError(f"Give the payment's reference, in 1 to {REFERENCE_LENGTH} characters.")
-    invoice = _lock_open(session, invoice_id)
-    if paid_at > now():
-        raise InvoiceStateError("A payment cannot be dated in the future.")
-    if invoice.issued_at is not None and paid_at.date() < invoice.issued_at.date():
-        raise InvoiceStateError(f"It cannot be paid before {invoice.issued_at:%Y-%m-%d}, when it was issued.")
-    invoice.status, invoice.paid_at = InvoiceStatus.PAID, paid_at
-    invoice.payment_reference, invoice.marked_by = reference, actor.label
-    _note(session, actor, "invoice.paid", invoice, {"reference": reference, "paid_on": f"{paid_at:%Y-%m-%d}"})
-    return invoice
-
-
-def void(session: Session, actor: Actor, invoice_id: UUID, reason: str) -> Invoice:
-    """Cancel an open invoice for good: it is not owed, and its usage not invoiced again. The caller commits.
-
-    Wants an operator session. Raises InvoiceNotFound; InvoiceStateError for an invoice that is not open, or
-    without a reason.
-    """
-    reason = reason.strip()
-    if not reason:
-        raise InvoiceStateError("Say why the invoice is void.")
-    invoice = _lock_open(session, invoice_id)
-    invoice.status, invoice.voided_at, invoice.marked_by = InvoiceStatus.VOID, now(), actor.label
-    invoice.note = "\n".join(filter(None, (invoice.note, f"Void: {reason}")))
-    _note(session, actor, "invoice.voided", invoice, {"reason": reason})
-    return invoice
-
-
-def invoice_csv(invoice: Invoice, lines: Iterable[InvoiceLine], tenant_name: str) -> str:
-    """An invoice's lines as CSV, one a row, with the invoice's own facts on each; amounts in cents."""
-    header = (
-        "invoice",
-        "tenant",
-        "status",
-        "period_start",
-        "period_end",
-        "currency",
-        "position",
-        "kind",
-        "description",
-        "from",
-        "until",
-        "quantity",
-        "included_quantity",
-        "billable_quantity",
-        "cents_per_unit",
-        "amount_cents",
-    )
-    rows = (
-        (
-            invoice.number or "",
-            tenant_name,
-            invoice.status.value,
-            invoice.period_start.isoformat(),
-            invoice.period_end.isoformat(),
-            invoice.currency,
-            line.position,
-            line.kind.value,
-            line.description,
-            line.starts_at.isoformat(),
-            line.ends_at.isoformat(),
-            line.quantity,
-            line.included_quantity,
-            line.billable_quantity,
-            unit_price(line.unit_amount),
-            line.amount_cents,
-        )
-        for line in lines
-    )
-    return to_csv(header, rows)
-
-
-def invoices_csv(invoices: Iterable[tuple[Invoice, Tenant]]) -> str:
-    """Invoices of all tenants as CSV, one a row, for the operator's books; amounts in cents."""
-    header = (
-        "invoice",
-        "tenant",
-        "tenant_id",
-        "status",
-        "period_start",
-        "period_end",
-        "currency",
-        "total_cents",
-        "issued_at",
-        "due_at",
-        "paid_at",
-        "voided_at",
-        "payment_reference",
-    )
-    rows = (
-        (
-            invoice.number or "",
-            tenant.name,
-            str(tenant.id),
-            invoice.status.value,
-            invoice.period_start.isoformat(),
-            invoice.period_end.isoformat(),
-            invoice.currency,
-            invoice.total_cents,
-            *(
-                moment.isoformat() if moment else ""
-                for moment in (invoice.issued_at, invoice.due_at, invoice.paid_at, invoice.voided_at)
-            ),
-            invoice.payment_reference or "",
-        )
-        for invoice, tenant in invoices
-    )
-    return to_csv(header, rows)
-
-
 def billed_tenants(session: Session) -> Sequence[Tenant]:
     """The tenants that have an invoice, by name. Wants an operator session."""
     return session.scalars(
@@ -270,26 +233,3 @@ def billed_tenants(session: Session) -> Sequence[Tenant]:
         .where(Tenant.id.in_(select(Invoice.tenant_id)))
         .order_by(func.lower(Tenant.name), Tenant.id)
     ).all()
-
-
-def _lock_open(session: Session, invoice_id: UUID) -> Invoice:
-    """The invoice as it is now, held until the transaction ends: of two changes, one sees the other."""
-    invoice = session.scalar(
-        select(Invoice)
-        .where(Invoice.id == invoice_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    if invoice is None:
-        raise InvoiceNotFound(f"There is no invoice {invoice_id}.")
-    if invoice.status is not InvoiceStatus.OPEN:
-        raise InvoiceStateError(f"Invoice {invoice.number} is {invoice.status}: only an open one can change.")
-    return invoice
-
-
-def _note(session: Session, actor: Actor, action: str, invoice: Invoice, detail: dict[str, str]) -> None:
-    """Into both logs: the tenant may know what happened to its invoice, and the operator who did it."""
-    detail = {"number": invoice.number or "", **detail}
-    audit.record_for_tenant(session, invoice.tenant_id, actor, action, invoice, detail)
-    audit.record_staff(session, actor, action, Invoice.__tablename__, invoice.id, detail)
-    log.info(action, invoice=invoice.number)

@@ -1,9 +1,12 @@
-"""What keeps the making of invoices and the changing of prices from happening at once."""
+"""What keeps changes of one tenant's or all tenants' money from happening at once."""
+
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 _BILLING = text("SELECT pg_advisory_xact_lock(hashtext('billing'))")
+_CREDITS = text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant, 0))")
 
 
 def hold_billing(session: Session) -> None:
@@ -13,3 +16,8 @@ def hold_billing(session: Session) -> None:
     wrong price, and the right one again later. Take it before any row's lock.
     """
     session.execute(_BILLING)
+
+
+def hold_credits(session: Session, tenant_id: UUID) -> None:
+    """Keep others from drawing on a tenant's credits until the transaction ends."""
+    session.execute(_CREDITS, {"tenant": f"credits {tenant_id}"})

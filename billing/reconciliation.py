@@ -22,7 +22,7 @@ class Balance:
 
     @property
     def left(self) -> int:
-        """What the next invoices charge. More invoiced than recorded, which is less than 0, must not be."""
+        """What the next invoices charge, or take back where it is less than 0, since facts were reversed."""
         return self.recorded - self.invoiced
 
 

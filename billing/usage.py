@@ -16,7 +16,7 @@ from billing.shares import Share, UsageRow, largest_first, share_out
 from billing.terms import USAGE_KINDS, Schedule, Used, bucket_of, load_terms
 from core.clock import now
 from core.models.api_keys import ApiKey
-from core.models.billing import Invoice, InvoiceLine, PriceKind
+from core.models.billing import Invoice, InvoiceLine, InvoiceStatus, PriceKind
 from core.models.fine_tune_jobs import FineTuneJob
 from core.models.models import Model
 from core.models.tenants import Tenant
@@ -145,7 +145,11 @@ def month_usage(session: Session, tenant_id: UUID, month: Month, at: datetime | 
         [row for row in rows if row.kind is PriceKind.TRAINING], training, lambda row: row.job_id, names.job
     )
     invoice = session.scalar(
-        select(Invoice).where(Invoice.tenant_id == tenant_id, Invoice.period_start == month.start)
+        select(Invoice).where(
+            Invoice.tenant_id == tenant_id,
+            Invoice.period_start == month.start,
+            Invoice.status != InvoiceStatus.DRAFT,
+        )
     )
     return MonthUsage(
         bill=bill,

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from billing.money import money, per_million
 from billing.rating import Line, Price
-from core.models.billing import InvoiceLine, PriceKind
+from billing.settlement import Settlement
+from core.models.billing import Invoice, InvoiceLine, PriceKind
 
 KIND_TITLES = {
     PriceKind.PLATFORM: "Monthly fee",
@@ -65,3 +66,23 @@ def days_of(line: InvoiceLine) -> str:
     if first == last:
         return f"{first:%-d %b %Y}"
     return f"{first:%-d %b} – {last:%-d %b %Y}"
+
+
+def charge_in_words(line: InvoiceLine, currency: str) -> str:
+    """What an invoice's line charges a unit, and beside it: "$0.30 per million + $5.00"."""
+    price = price_in_words(line.kind, line.unit_amount, currency)
+    if not line.flat_amount:
+        return price
+    return f"{price} {'+' if line.flat_amount > 0 else '−'} {money(abs(line.flat_amount), currency)}"
+
+
+def sums_of(invoice: Invoice, settlement: Settlement) -> list[tuple[str, int]]:
+    """What leads from an invoice's total to what is to pay, in cents; what is nothing is left out."""
+    parts = (
+        ("Tax", invoice.tax_cents),
+        ("Becomes credit", max(0, -invoice.total_cents)),
+        ("Paid with credit", -settlement.credits_cents),
+        ("Credit notes", -settlement.noted_cents),
+        ("Paid", -settlement.paid_cents),
+    )
+    return [(name, cents) for name, cents in parts if cents]

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from flask import Response
 from sqlalchemy.orm import Session
 
+from billing.credit_notes import list_credit_notes
+from billing.invoice_csv import invoice_csv
 from billing.invoice_pdf import invoice_pdf
-from billing.invoices import invoice_csv, is_overdue, lines_of
-from billing.payments import PaymentInstructions, payment_provider
-from core.models.billing import Invoice, InvoiceLine, InvoiceStatus
+from billing.invoices import is_overdue, lines_of
+from billing.payments import PaymentInstructions, list_payments, payment_provider
+from billing.settlement import Settlement, settlement_of
+from core.models.billing import Collection, Invoice, InvoiceLine, InvoiceStatus
+from core.models.payments import CreditNote, Payment
 from core.models.tenants import Tenant
 from portal.downloads import csv_file, pdf_file
 
@@ -18,11 +22,14 @@ OVERDUE = "overdue"
 
 @dataclass(frozen=True)
 class ShownInvoice:
-    """An invoice with what its page has of it; `payment` only while it can be paid."""
+    """An invoice with what its page has of it; `payment` only while a transfer can pay it."""
 
     invoice: Invoice
     tenant: Tenant
     lines: Sequence[InvoiceLine]
+    settlement: Settlement
+    credit_notes: Sequence[CreditNote]
+    payments: Sequence[Payment]
     payment: PaymentInstructions | None
 
     @property
@@ -31,8 +38,18 @@ class ShownInvoice:
         return sum(line.amount_cents for line in self.lines)
 
     @property
-    def due_cents(self) -> int:
-        return self.invoice.total_cents if self.invoice.status is InvoiceStatus.OPEN else 0
+    def is_stripes(self) -> bool:
+        """Whether Stripe collects it, and has to hear of what becomes of it."""
+        return self.invoice.collection is Collection.STRIPE
+
+    @property
+    def name(self) -> str:
+        """What the page calls it: a draft has no number yet."""
+        return (
+            f"Invoice {self.invoice.number}"
+            if self.invoice.number
+            else f"Draft for {self.invoice.period_start:%B %Y}"
+        )
 
 
 def shown_status(invoice: Invoice) -> str:
@@ -42,23 +59,34 @@ def shown_status(invoice: Invoice) -> str:
 
 def show(session: Session, invoice: Invoice) -> ShownInvoice:
     """Read what an invoice's page shows."""
-    is_open = invoice.status is InvoiceStatus.OPEN
+    awaits_transfer = (
+        invoice.status in (InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE)
+        and invoice.collection is Collection.BANK_TRANSFER
+    )
     return ShownInvoice(
         invoice,
         session.get_one(Tenant, invoice.tenant_id),
         lines_of(session, invoice),
-        payment_provider().instructions(invoice) if is_open else None,
+        settlement_of(session, invoice),
+        list_credit_notes(session, invoice),
+        list_payments(session, invoice),
+        payment_provider().instructions(invoice) if awaits_transfer else None,
     )
 
 
 def pdf_of(session: Session, invoice: Invoice) -> Response:
     """The invoice as a PDF to keep."""
-    tenant = session.get_one(Tenant, invoice.tenant_id)
-    return pdf_file(invoice_pdf(invoice, lines_of(session, invoice), tenant), f"invoice-{invoice.number}.pdf")
+    shown = show(session, invoice)
+    pdf = invoice_pdf(invoice, shown.lines, shown.tenant, shown.settlement)
+    return pdf_file(pdf, f"{_file_name(invoice)}.pdf")
 
 
 def csv_of(session: Session, invoice: Invoice) -> Response:
     """The invoice's lines as a CSV to keep."""
     tenant = session.get_one(Tenant, invoice.tenant_id)
     text = invoice_csv(invoice, lines_of(session, invoice), tenant.name)
-    return csv_file(text, f"invoice-{invoice.number}.csv")
+    return csv_file(text, f"{_file_name(invoice)}.csv")
+
+
+def _file_name(invoice: Invoice) -> str:
+    return f"invoice-{invoice.number}" if invoice.number else f"draft-{invoice.period_start:%Y-%m}"

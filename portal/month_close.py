@@ -71,6 +71,6 @@ def overview_of(session: Session, month: Month) -> MonthOverview:
         drafts,
         draft_cents,
         made,
-        totals(invoice for invoice, _ in made),
+        totals(session, [invoice for invoice, _ in made]),
         balance(session, month),
     )

@@ -1,20 +1,24 @@
 """The operator's forms for invoices."""
 
 from flask_wtf import FlaskForm
-from wtforms import DateField, HiddenField, SelectChoice, SelectField, StringField, TextAreaField
+from wtforms import DateField, HiddenField, RadioField, SelectChoice, SelectField, StringField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length
 
-from billing.invoices import REFERENCE_LENGTH
+from billing.credit_notes import Remedy
+from billing.payments import REFERENCE_LENGTH
 from core.clock import now
 from core.models.billing import InvoiceStatus
+from portal.forms.money import AmountField
 from portal.invoices import OVERDUE
 
 STATUS_CHOICES = [
     SelectChoice("", "Any status"),
+    SelectChoice(InvoiceStatus.DRAFT.value, "Draft"),
     SelectChoice(InvoiceStatus.OPEN.value, "Open"),
     SelectChoice(OVERDUE, "Overdue"),
     SelectChoice(InvoiceStatus.PAID.value, "Paid"),
     SelectChoice(InvoiceStatus.VOID.value, "Void"),
+    SelectChoice(InvoiceStatus.UNCOLLECTIBLE.value, "Uncollectible"),
 ]
 
 
@@ -29,9 +33,10 @@ class InvoiceFilterForm(FlaskForm):
     tenant = SelectField("Tenant", default="")
 
 
-class PaidForm(FlaskForm):
-    """That an invoice was paid."""
+class PaymentForm(FlaskForm):
+    """A bank transfer that came for an invoice."""
 
+    amount = AmountField("Amount", "Give the amount that came.", description="Less than all of it is a part.")
     reference = StringField(
         "Payment's reference",
         [
@@ -45,6 +50,44 @@ class PaidForm(FlaskForm):
         [InputRequired("Give the day on which the money came.")],
         default=lambda: now().date(),
         description="The day on which the money came, UTC.",
+    )
+
+
+class CreditNoteForm(FlaskForm):
+    """What a credit note takes back, and why."""
+
+    credit_amount = AmountField(
+        "Amount", "Give the amount to take back.", description="What is left to pay gets less first."
+    )
+    remedy = RadioField(
+        "What was paid already",
+        [InputRequired("Choose what becomes of it.")],
+        choices=[
+            SelectChoice(Remedy.CREDIT.value, "Becomes credit for the next invoices"),
+            SelectChoice(Remedy.REFUND.value, "Is paid back"),
+        ],
+        default=Remedy.CREDIT.value,
+    )
+    credit_reason = StringField(
+        "Reason",
+        [
+            DataRequired("Say what the credit note is for."),
+            Length(max=300, message="Use at most 300 characters."),
+        ],
+        description="It stands on the credit note, so the tenant sees it.",
+    )
+
+
+class GiveUpForm(FlaskForm):
+    """Why nobody expects an invoice to be paid any more."""
+
+    give_up_reason = StringField(
+        "Reason",
+        [
+            DataRequired("Say why the invoice is given up."),
+            Length(max=300, message="Use at most 300 characters."),
+        ],
+        description="For the logs.",
     )
 
 

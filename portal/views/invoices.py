@@ -2,15 +2,15 @@
 
 from uuid import UUID
 
-from flask import Blueprint, render_template
+from flask import Blueprint, abort, render_template
 from flask.typing import ResponseReturnValue
 
 from billing import wording
 from billing.bills import tenant_bill
-from billing.invoices import list_invoices, totals
+from billing.invoices import list_invoices, months_being_checked, totals
 from billing.periods import Month
 from core.clock import now
-from core.models.billing import Invoice
+from core.models.billing import Invoice, InvoiceStatus
 from core.tenancy import Permission
 from portal import invoices
 from portal.access import allow
@@ -27,7 +27,8 @@ def index() -> ResponseReturnValue:
     return render_template(
         "invoices/index.html",
         invoices=found,
-        totals=totals(found),
+        totals=totals(db(), found),
+        being_checked=months_being_checked(db()),
         month=month,
         bill=tenant_bill(db(), scope().tenant_id, month),
         is_invoiced=any(invoice.period_start == month.start for invoice in found),
@@ -38,7 +39,7 @@ def index() -> ResponseReturnValue:
 @bp.get("/<uuid:invoice_id>")
 @allow(Permission.INVOICES_READ)
 def show(invoice_id: UUID) -> ResponseReturnValue:
-    shown = invoices.show(db(), get_or_404(Invoice, invoice_id))
+    shown = invoices.show(db(), _get_issued_or_404(invoice_id))
     return render_template(
         "invoices/show.html", shown=shown, status=invoices.shown_status(shown.invoice), wording=wording
     )
@@ -47,10 +48,18 @@ def show(invoice_id: UUID) -> ResponseReturnValue:
 @bp.get("/<uuid:invoice_id>/invoice.pdf")
 @allow(Permission.INVOICES_READ)
 def pdf(invoice_id: UUID) -> ResponseReturnValue:
-    return invoices.pdf_of(db(), get_or_404(Invoice, invoice_id))
+    return invoices.pdf_of(db(), _get_issued_or_404(invoice_id))
 
 
 @bp.get("/<uuid:invoice_id>/lines.csv")
 @allow(Permission.INVOICES_READ)
 def csv(invoice_id: UUID) -> ResponseReturnValue:
-    return invoices.csv_of(db(), get_or_404(Invoice, invoice_id))
+    return invoices.csv_of(db(), _get_issued_or_404(invoice_id))
+
+
+def _get_issued_or_404(invoice_id: UUID) -> Invoice:
+    """A draft is not the tenant's to see: its amounts are still being checked."""
+    invoice = get_or_404(Invoice, invoice_id)
+    if invoice.status is InvoiceStatus.DRAFT:
+        abort(404)
+    return invoice

@@ -26,7 +26,7 @@ def show_usage(browser: Browser) -> None:
 
 
 def invoice_and_collect(browser: Browser) -> None:
-    """Invoice the running month, look at the first tenant's invoice, and mark it as paid."""
+    """Invoice the running month, look at the first tenant's invoice, and record its payment."""
     month = _invoice_month(browser)
     invoices = month.find_table("Invoices of")
     if not invoices:
@@ -39,9 +39,10 @@ def invoice_and_collect(browser: Browser) -> None:
         file = _download_pdf(browser, invoice, number)
     table(invoice.find_table("Lines of the invoice") or [])
     say(f"The PDF is {file}")
-    if invoice.find_form("/paid") is not None:
-        with step("Marks it as paid by bank transfer") as paying:
-            invoice = browser.submit(invoice, invoice.form(action="/paid"), reference="Transfer of the demo")
+    if invoice.find_form("/payments") is not None:
+        with step("Records its payment by bank transfer") as paying:
+            form = invoice.form(action="/payments")
+            invoice = browser.submit(invoice, form, reference="Transfer of the demo")
             paying.note = invoice.badge()
 
 

@@ -8,12 +8,14 @@ import pytest
 import typst
 
 from billing import invoices
+from billing.cancelling import void
 from billing.close import close_month
 from billing.invoice_pdf import TEMPLATE, invoice_data, invoice_pdf
+from billing.settlement import settlement_of
 from core.config import get_settings
 from core.models.billing import InvoiceLine
 from core.models.usage import UsageKind
-from tests.billing.months import FEBRUARY, JANUARY, STAFF, after, old_tenant, on, use
+from tests.billing.months import FEBRUARY, JANUARY, STAFF, after, old_tenant, on, pay, use
 
 TRICKY = "#eval(\"1+1\") *bold* _x_ $y$ `z` = <a> @b \\ // /* ~ -- 'q' [c] {d} 100%"
 
@@ -62,13 +64,13 @@ def pages(data) -> int:
 
 def test_an_invoice_is_a_pdf_and_always_the_same_one(db, tenant, invoice):
     lines = invoices.lines_of(db, invoice)
-    first = invoice_pdf(invoice, lines, tenant)
+    first = invoice_pdf(invoice, lines, tenant, settlement_of(db, invoice))
     assert first.startswith(b"%PDF-")
-    assert invoice_pdf(invoice, lines, tenant) == first
+    assert invoice_pdf(invoice, lines, tenant, settlement_of(db, invoice)) == first
 
 
 def test_it_says_who_asks_whom_for_what(db, tenant, invoice, seller):
-    data = invoice_data(invoice, invoices.lines_of(db, invoice), tenant, seller)
+    data = invoice_data(invoice, invoices.lines_of(db, invoice), tenant, settlement_of(db, invoice), seller)
     assert data["seller"] == {"name": "Adaptary Ltd", "address": ["1 Example Street", "10115 Berlin"]}
     assert data["tenant"]["name"] == tenant.name
     assert dict(data["facts"])["Period"] == "1 Jan – 31 Jan 2025"
@@ -99,41 +101,45 @@ def test_text_from_outside_is_set_as_it_is_and_never_run(db, tenant, invoice, se
     elif field == "description":
         lines = [InvoiceLine(**{**_values(lines[0]), "description": TRICKY})]
     elif field == "note":
-        invoices.void(db, STAFF, invoice.id, TRICKY)
+        void(db, STAFF, invoice.id, TRICKY)
     else:
-        invoices.mark_paid(db, STAFF, invoice.id, TRICKY)
-    assert TRICKY in set_text(invoice_data(invoice, lines, tenant, seller))
+        pay(db, invoice, TRICKY)
+    assert TRICKY in set_text(invoice_data(invoice, lines, tenant, settlement_of(db, invoice), seller))
 
 
 def test_a_name_without_a_space_does_not_stop_it(db, tenant, invoice):
     tenant.name = "W" * 120
-    assert invoice_pdf(invoice, invoices.lines_of(db, invoice), tenant).startswith(b"%PDF-")
+    assert invoice_pdf(
+        invoice, invoices.lines_of(db, invoice), tenant, settlement_of(db, invoice)
+    ).startswith(b"%PDF-")
 
 
 @pytest.mark.parametrize("name", ["", "\n", "日本語 العربية Ελλάδα", "\u202eabc\u0007", "🚀"])
 def test_any_name_can_be_set(db, tenant, invoice, name):
     tenant.name = name
-    assert invoice_pdf(invoice, invoices.lines_of(db, invoice), tenant).startswith(b"%PDF-")
+    assert invoice_pdf(
+        invoice, invoices.lines_of(db, invoice), tenant, settlement_of(db, invoice)
+    ).startswith(b"%PDF-")
 
 
 def test_a_long_invoice_takes_several_pages_each_with_the_heads_of_the_columns(db, tenant, invoice, seller):
     lines = [*invoices.lines_of(db, invoice)] * 30
-    data = invoice_data(invoice, lines, tenant, seller)
+    data = invoice_data(invoice, lines, tenant, settlement_of(db, invoice), seller)
     assert pages(data) > 2
     assert pages({**data, "lines": data["lines"][:3]}) == 1
 
 
 def test_a_paid_invoice_asks_for_nothing(db, tenant, invoice, seller):
-    invoices.mark_paid(db, STAFF, invoice.id, "4711", on(3, FEBRUARY))
-    data = invoice_data(invoice, invoices.lines_of(db, invoice), tenant, seller)
+    pay(db, invoice, "4711", on(3, FEBRUARY))
+    data = invoice_data(invoice, invoices.lines_of(db, invoice), tenant, settlement_of(db, invoice), seller)
     assert data["stamp"] == {"bad": False, "title": "Paid on 3 Feb 2025", "text": "Reference: 4711"}
     assert data["due"] == ("Amount due", "$0.00")
     assert data["payment"] is None
 
 
 def test_a_void_invoice_says_so_and_why(db, tenant, invoice, seller):
-    invoices.void(db, STAFF, invoice.id, "Wrong company")
-    data = invoice_data(invoice, invoices.lines_of(db, invoice), tenant, seller)
+    void(db, STAFF, invoice.id, "Wrong company")
+    data = invoice_data(invoice, invoices.lines_of(db, invoice), tenant, settlement_of(db, invoice), seller)
     assert data["stamp"]["text"] == "Do not pay this invoice."
     assert data["note"] == ["Void: Wrong company"]
     assert data["payment"] is None

@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from billing.cancelling import void
 from billing.close import close_month
-from billing.invoices import mark_paid, void
+from billing.credit_notes import issue_credit_note
+from billing.payments import record_payment
 from billing.periods import Month
 from core.clock import now
 from core.db import operator_session, tenant_session
@@ -15,7 +17,7 @@ from core.models.billing import Invoice
 from core.models.tenants import Tenant
 from core.models.usage import UsageKind
 from core.tenancy import Role
-from tests.billing.months import STAFF, use
+from tests.billing.months import STAFF, collect_with_stripe, pay, use
 
 LAST = Month.containing(now()).previous
 
@@ -76,7 +78,7 @@ def test_a_settled_invoice_asks_for_no_payment(admin, change):
     (invoice,) = invoiced(admin)
     with operator_session("test") as session:
         if change == "paid":
-            mark_paid(session, STAFF, invoice.id, "Transfer 4711")
+            pay(session, invoice, "Transfer 4711")
         else:
             void(session, STAFF, invoice.id, "<b>Wrong</b> company")
         session.commit()
@@ -84,6 +86,31 @@ def test_a_settled_invoice_asks_for_no_payment(admin, change):
     assert "Pay by bank transfer" not in shown
     assert ("Transfer 4711" if change == "paid" else "Void: &lt;b&gt;Wrong&lt;/b&gt; company") in shown
     assert STAFF.label not in shown
+
+
+def test_a_part_that_was_paid_and_a_credit_note_leave_less_to_pay(admin):
+    (invoice,) = invoiced(admin)
+    with operator_session("test") as session:
+        record_payment(session, STAFF, invoice.id, 100, "Transfer 4711")
+        issue_credit_note(session, STAFF, invoice.id, 30, "Outage on 3 March")
+        session.commit()
+    shown = page(admin, f"/invoices/{invoice.id}")
+    for text in ("Transfer 4711", "−$1.00", "Outage on 3 March", "−$0.30", "To pay", "$1.10"):
+        assert text in shown
+    assert STAFF.label not in shown
+
+
+def test_a_draft_is_not_shown_but_that_it_is_being_checked(admin):
+    with operator_session("test") as session:
+        tenant = session.get_one(Tenant, admin.scope.tenant_id)
+        use(session, tenant, LAST.start, 1_100_000)
+        collect_with_stripe(session, tenant, LAST)
+        (draft,) = close_month(session, LAST, STAFF)
+        session.commit()
+    assert f"The invoice for {LAST.title} is being checked" in page(admin, "/invoices")
+    for part in ("", "/invoice.pdf", "/lines.csv"):
+        assert admin.client.get(f"/invoices/{draft.id}{part}").status_code == 404, part
+    assert page(admin, f"/usage?month={LAST}")
 
 
 def test_an_invoice_past_its_due_day_is_overdue(admin, monkeypatch):

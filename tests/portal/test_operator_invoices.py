@@ -117,22 +117,37 @@ def test_a_month_that_is_none_or_has_not_begun_is_not_found(finance):
         assert finance.get(f"{PATH}/month?month={month}").status_code == 404
 
 
-def test_an_invoice_is_marked_paid_with_reference_and_day(finance, invoice):
-    today = now().date()
-    response = finance.post(
-        f"{PATH}/{invoice.id}/paid", data={"reference": "Transfer 4711", "paid_on": today.isoformat()}
-    )
+def payment(**values: str) -> dict[str, str]:
+    return {"amount": "0.40", "reference": "Transfer 4711", "paid_on": now().date().isoformat(), **values}
+
+
+def test_a_payment_is_recorded_with_reference_and_day(finance, invoice):
+    assert 'value="0.40"' in page(finance, f"{PATH}/{invoice.id}")
+    response = finance.post(f"{PATH}/{invoice.id}/payments", data=payment())
     assert response.location.endswith(str(invoice.id))
     (paid,) = all_invoices()
     assert (paid.status, paid.payment_reference) == (InvoiceStatus.PAID, "Transfer 4711")
-    assert paid.paid_at == datetime.combine(today, time(), UTC)
+    assert paid.paid_at == datetime.combine(now().date(), time(), UTC)
     shown = page(finance, f"{PATH}/{invoice.id}")
     assert "Transfer 4711" in shown
-    assert "Mark as paid" not in shown
+    assert "Record the payment" not in shown
+
+
+def test_a_part_that_is_paid_leaves_the_rest_to_pay(finance, invoice):
+    finance.post(f"{PATH}/{invoice.id}/payments", data=payment(amount="0.15"))
+    assert all_invoices()[0].status is InvoiceStatus.OPEN
+    shown = page(finance, f"{PATH}/{invoice.id}")
+    assert "$0.25 of invoice" in shown
+    assert 'value="0.25"' in shown
 
 
 def test_a_payment_that_makes_no_sense_is_refused(finance, invoice):
     for values, error in (
+        ({"amount": ""}, "Give the amount that came."),
+        ({"amount": "-1"}, "Write it like 1234.50"),
+        ({"amount": "0.001"}, "Write it like 1234.50"),
+        ({"amount": "0.00"}, "at least one cent"),
+        ({"amount": "0.41"}, "No more than $0.40 is left to pay"),
         ({"reference": " "}, "Give the payment"),
         ({"reference": "x" * 121}, "Use at most 120 characters."),
         ({"paid_on": ""}, "Give the day"),
@@ -140,11 +155,75 @@ def test_a_payment_that_makes_no_sense_is_refused(finance, invoice):
         ({"paid_on": (now().date() + timedelta(days=2)).isoformat()}, "dated in the future"),
         ({"paid_on": LAST.start.date().isoformat()}, "cannot be paid before"),
     ):
-        data = {"reference": "4711", "paid_on": now().date().isoformat(), **values}
-        response = finance.post(f"{PATH}/{invoice.id}/paid", data=data)
+        response = finance.post(f"{PATH}/{invoice.id}/payments", data=payment(**values))
         assert response.status_code == 422, values
         assert error in response.get_data(as_text=True), values
     assert all_invoices()[0].status is InvoiceStatus.OPEN
+
+
+def note(**values: str) -> dict[str, str]:
+    return {"credit_amount": "0.30", "remedy": "credit", "credit_reason": "Outage", **values}
+
+
+def test_a_credit_note_leaves_less_to_pay(finance, invoice):
+    assert finance.post(f"{PATH}/{invoice.id}/credit-notes", data=note()).status_code == 303
+    shown = page(finance, f"{PATH}/{invoice.id}")
+    assert f"CN-{now().year}-000001" in shown
+    assert "$0.30 less to pay" in shown
+    assert 'value="0.10"' in shown
+
+
+@pytest.mark.parametrize(
+    ("remedy", "words"), [("credit", "$0.30 as credit for later"), ("refund", "$0.30 paid back")]
+)
+def test_a_credit_note_for_a_paid_invoice_is_credit_or_paid_back(finance, invoice, remedy, words):
+    finance.post(f"{PATH}/{invoice.id}/payments", data=payment())
+    finance.post(f"{PATH}/{invoice.id}/credit-notes", data=note(remedy=remedy))
+    assert words in page(finance, f"{PATH}/{invoice.id}")
+
+
+def test_a_credit_note_that_makes_no_sense_is_refused(finance, invoice):
+    for values, error in (
+        ({"credit_amount": "0.41"}, "more than the invoice asked for"),
+        ({"credit_amount": "x"}, "Write it like 1234.50"),
+        ({"remedy": "x"}, "Not a valid choice"),
+        ({"credit_reason": " "}, "Say what the credit note is for."),
+    ):
+        response = finance.post(f"{PATH}/{invoice.id}/credit-notes", data=note(**values))
+        assert response.status_code == 422, values
+        assert error in response.get_data(as_text=True), values
+
+
+def test_an_invoice_is_given_up_with_a_reason_and_can_still_be_paid(finance, invoice):
+    response = finance.post(f"{PATH}/{invoice.id}/give-up", data={"give_up_reason": ""})
+    assert "Say why the invoice is given up." in response.get_data(as_text=True)
+    finance.post(f"{PATH}/{invoice.id}/give-up", data={"give_up_reason": "Insolvent"})
+    assert ">Uncollectible<" in page(finance, f"{PATH}/{invoice.id}")
+    finance.post(f"{PATH}/{invoice.id}/payments", data=payment())
+    assert all_invoices()[0].status is InvoiceStatus.PAID
+
+
+def test_a_draft_is_shown_with_why_it_is_held(finance, invoice, other_admin):
+    with operator_session("test") as session:
+        session.add(
+            Invoice(
+                tenant_id=other_admin.scope.tenant_id,
+                status=InvoiceStatus.DRAFT,
+                plan_code="trial",
+                currency="USD",
+                period_start=LAST.start,
+                period_end=LAST.end,
+                total_cents=0,
+                held_reason="Stripe asks for a cent more.",
+            )
+        )
+        session.commit()
+    assert ">Draft<" in page(finance)
+    draft = next(one for one in all_invoices() if one.number is None)
+    shown = page(finance, f"{PATH}/{draft.id}")
+    assert "Stripe asks for a cent more." in shown
+    assert "Record the payment" not in shown
+    assert finance.get(f"{PATH}/{draft.id}/invoice.pdf").data.startswith(b"%PDF-")
 
 
 def test_an_invoice_is_voided_with_a_reason(finance, invoice):
@@ -157,11 +236,10 @@ def test_an_invoice_is_voided_with_a_reason(finance, invoice):
 
 def test_who_comes_second_to_an_invoice_is_told_what_became_of_it(finance, invoice):
     finance.post(f"{PATH}/{invoice.id}/void", data={"reason": "Wrong company"})
-    payment = {"reference": "4711", "paid_on": now().date().isoformat()}
-    for action, data in (("void", {"reason": "Again"}), ("paid", payment)):
+    for action, data in (("void", {"reason": "Again"}), ("payments", payment()), ("credit-notes", note())):
         response = finance.post(f"{PATH}/{invoice.id}/{action}", data=data)
         assert response.status_code == 422
-        assert f"{invoice.number} is void: only an open one can change" in response.get_data(as_text=True)
+        assert f"{invoice.number} is void: only one that is" in response.get_data(as_text=True)
 
 
 def test_an_invoice_shows_that_its_lines_add_up(finance, invoice):
@@ -238,5 +316,5 @@ def test_an_invoice_that_is_not_there_is_not_found(finance, admin):
     path = f"{PATH}/{admin.scope.tenant_id}"
     for part in ("", "/invoice.pdf", "/lines.csv"):
         assert finance.get(path + part).status_code == 404
-    for action in ("paid", "void"):
+    for action in ("payments", "credit-notes", "give-up", "void"):
         assert finance.post(f"{path}/{action}", data={}).status_code == 404

@@ -1,24 +1,31 @@
 """The operator's invoices: all tenants', and the months that make them."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, time
+from typing import TypeVar
 from uuid import UUID
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from flask_wtf import FlaskForm
 from sqlalchemy.orm import Session
 
 from billing import wording
+from billing.cancelling import mark_uncollectible
+from billing.cancelling import void as void_invoice
 from billing.close import CloseRefused, close_month, first_month, next_to_close
+from billing.credit_notes import Remedy, issue_credit_note
+from billing.invoice_csv import invoices_csv
 from billing.invoices import (
     InvoiceStateError,
     find_unbalanced,
-    invoices_csv,
     list_all_invoices,
-    mark_paid,
+    to_pay_cents,
     totals,
 )
-from billing.invoices import void as void_invoice
+from billing.money import money
+from billing.payments import record_payment
 from billing.periods import Month
 from core.clock import now
 from core.db import operator_session
@@ -27,11 +34,15 @@ from core.tenancy import StaffPermission
 from portal import invoices, month_close
 from portal.access import staff
 from portal.downloads import csv_file
-from portal.forms.invoices import CloseMonthForm, PaidForm, VoidForm
+from portal.forms.invoices import CloseMonthForm, CreditNoteForm, GiveUpForm, PaymentForm, VoidForm
 from portal.invoice_search import read_request
 from portal.months import month_or_404, switch
 
 bp = Blueprint("operator_invoices", __name__, url_prefix="/operator/invoices")
+
+ChangeForm = TypeVar("ChangeForm", bound=FlaskForm)
+
+_CHANGES = (PaymentForm, CreditNoteForm, GiveUpForm, VoidForm)
 
 
 @bp.get("")
@@ -45,7 +56,7 @@ def index() -> ResponseReturnValue:
             search=search,
             page=search.page_of(found),
             found=len(found),
-            totals=totals(invoice for invoice, _ in found),
+            totals=totals(db, [invoice for invoice, _ in found]),
             unbalanced=find_unbalanced(db),
             due_month=_month_that_waits(db),
             shown_status=invoices.shown_status,
@@ -90,7 +101,7 @@ def invoice_now() -> ResponseReturnValue:
 @staff(StaffPermission.INVOICES_READ)
 def show(invoice_id: UUID) -> ResponseReturnValue:
     with operator_session("show any tenant's invoice") as db:
-        return _page(db, _get_or_404(db, invoice_id), PaidForm(), VoidForm())
+        return _page(db, _get_or_404(db, invoice_id))
 
 
 @bp.get("/<uuid:invoice_id>/invoice.pdf")
@@ -107,41 +118,80 @@ def csv(invoice_id: UUID) -> ResponseReturnValue:
         return invoices.csv_of(db, _get_or_404(db, invoice_id))
 
 
-@bp.post("/<uuid:invoice_id>/paid")
+@bp.post("/<uuid:invoice_id>/payments")
 @staff(StaffPermission.INVOICES_WRITE)
-def paid(invoice_id: UUID) -> ResponseReturnValue:
-    form = PaidForm()
-    with operator_session("mark any tenant's invoice as paid") as db:
-        invoice = _get_or_404(db, invoice_id)
-        if form.validate_on_submit():
-            paid_at = datetime.combine(form.paid_on.data, time(), UTC)
-            try:
-                mark_paid(db, current_user.actor, invoice.id, form.reference.data, paid_at)
-            except InvoiceStateError as error:
-                form.form_errors.append(str(error))
-            else:
-                db.commit()
-                flash(f"Invoice {invoice.number} is paid.", "success")
-                return redirect(url_for("operator_invoices.show", invoice_id=invoice_id), code=303)
-        return _page(db, invoice, form, VoidForm(formdata=None)), 422
+def record(invoice_id: UUID) -> ResponseReturnValue:
+    """Record a bank transfer that came."""
+
+    def change(db: Session, form: PaymentForm) -> str:
+        paid_at = datetime.combine(form.paid_on.data, time(), UTC)
+        cents = form.amount.cents
+        invoice = record_payment(db, current_user.actor, invoice_id, cents, form.reference.data, paid_at)
+        left = to_pay_cents(db, invoice)
+        rest = f"{money(left, invoice.currency)} of invoice {invoice.number} is left to pay."
+        return rest if left else f"Invoice {invoice.number} is paid."
+
+    return _change(invoice_id, PaymentForm, change)
+
+
+@bp.post("/<uuid:invoice_id>/credit-notes")
+@staff(StaffPermission.INVOICES_WRITE)
+def credit(invoice_id: UUID) -> ResponseReturnValue:
+    """Take back part of the invoice."""
+
+    def change(db: Session, form: CreditNoteForm) -> str:
+        note = issue_credit_note(
+            db,
+            current_user.actor,
+            invoice_id,
+            form.credit_amount.cents,
+            form.credit_reason.data,
+            Remedy(form.remedy.data),
+        )
+        return f"Credit note {note.number} is issued."
+
+    return _change(invoice_id, CreditNoteForm, change)
+
+
+@bp.post("/<uuid:invoice_id>/give-up")
+@staff(StaffPermission.INVOICES_WRITE)
+def give_up(invoice_id: UUID) -> ResponseReturnValue:
+    """Mark the invoice as uncollectible."""
+
+    def change(db: Session, form: GiveUpForm) -> str:
+        invoice = mark_uncollectible(db, current_user.actor, invoice_id, form.give_up_reason.data)
+        return f"Invoice {invoice.number} is marked as uncollectible."
+
+    return _change(invoice_id, GiveUpForm, change)
 
 
 @bp.post("/<uuid:invoice_id>/void")
 @staff(StaffPermission.INVOICES_WRITE)
 def void(invoice_id: UUID) -> ResponseReturnValue:
-    form = VoidForm()
-    with operator_session("void any tenant's invoice") as db:
+    def change(db: Session, form: VoidForm) -> str:
+        invoice = void_invoice(db, current_user.actor, invoice_id, form.reason.data)
+        return f"Invoice {invoice.number} is void."
+
+    return _change(invoice_id, VoidForm, change)
+
+
+def _change(
+    invoice_id: UUID, form_type: type[ChangeForm], change: Callable[[Session, ChangeForm], str]
+) -> ResponseReturnValue:
+    """Do to an invoice what a form asks for; `change` returns what to tell of it."""
+    form = form_type()
+    with operator_session("change any tenant's invoice") as db:
         invoice = _get_or_404(db, invoice_id)
         if form.validate_on_submit():
             try:
-                void_invoice(db, current_user.actor, invoice.id, form.reason.data)
+                done = change(db, form)
             except InvoiceStateError as error:
                 form.form_errors.append(str(error))
             else:
                 db.commit()
-                flash(f"Invoice {invoice.number} is void.", "success")
+                flash(done, "success")
                 return redirect(url_for("operator_invoices.show", invoice_id=invoice_id), code=303)
-        return _page(db, invoice, PaidForm(formdata=None), form), 422
+        return _page(db, invoice, form), 422
 
 
 def _invoice_month(*, early: bool) -> ResponseReturnValue:
@@ -180,13 +230,21 @@ def _month_page(db: Session, wanted: Month, form: CloseMonthForm) -> str:
     )
 
 
-def _page(db: Session, invoice: Invoice, paid_form: PaidForm, void_form: VoidForm) -> str:
+def _page(db: Session, invoice: Invoice, sent: FlaskForm | None = None) -> str:
+    """The invoice with its forms, of which `sent` is the one that was filled in."""
+    shown = invoices.show(db, invoice)
+    forms = {kind: sent if isinstance(sent, kind) else kind(formdata=None) for kind in _CHANGES}
+    if sent is None:
+        forms[PaymentForm].amount.show(shown.settlement.to_pay_cents)
     return render_template(
         "operator/invoices/show.html",
-        shown=invoices.show(db, invoice),
+        shown=shown,
         status=invoices.shown_status(invoice),
-        paid_form=paid_form,
-        void_form=void_form,
+        payment_form=forms[PaymentForm],
+        credit_form=forms[CreditNoteForm],
+        give_up_form=forms[GiveUpForm],
+        void_form=forms[VoidForm],
+        sent=sent,
         wording=wording,
     )
 
