@@ -30,7 +30,6 @@ from core.models.credit_grants import CreditEntry, CreditGrant, CreditKind
 from core.models.tenants import Tenant
 from tests.billing.months import APRIL, FEBRUARY, JANUARY, MARCH, STAFF, after, draft_of, old_tenant, on
 
-
 FIRST = on(1)
 
 
