@@ -40,7 +40,7 @@ def reverse(session: Session, actor: Actor, tenant_id: UUID, fact_id: UUID, reas
         raise FactNotFound(f"The tenant has no usage fact {fact_id}.")
     if fact.reverses_id is not None:
         raise CorrectionError("A reversal stays: record what was used as a request of its own.")
-    reversal = session.scalar(
+    reversal: UsageFact | None = session.scalar(
         insert(UsageFact)
         .values(
             id=uuid4(),

@@ -4,23 +4,28 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from random import Random
+from uuid import uuid4
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from billing.bills import tenant_bill
+from billing.bills import rate_month, tenant_bill
 from billing.close import close_due, close_month, next_to_close
+from billing.corrections import reverse
 from billing.periods import Month
 from billing.plans import PlanError, list_holdings, list_prices, subscribe
+from billing.rating import charge, total_cents
 from billing.schedule import plan_at, price_at
+from billing.terms import USAGE_KINDS, load_terms, read_used
 from core.db import operator_session
-from core.models.billing import Invoice, InvoiceLine, PlanPrice, PriceKind
+from core.models.billing import Invoice, InvoiceLine, Plan, PlanPrice, PriceKind, PriceScheme
 from core.models.tenants import Tenant
 from core.models.usage import UsageFact, UsageKind
 from tests.billing.months import APRIL, FEBRUARY, JANUARY, STAFF, after, old_tenant, on, use
 
-FEES = {"trial": 0, "starter": 29_00, "scale": 299_00}
+FEES = {"trial": 0, "starter": 29_00, "scale": 299_00, "tiered": 0}
 
 
 def add_version(db, plan: str, kind: PriceKind, amount: str, included: int, since: datetime) -> None:
@@ -35,6 +40,40 @@ def add_version(db, plan: str, kind: PriceKind, amount: str, included: int, sinc
         )
     )
     db.flush()
+
+
+def tiered_plan(db) -> str:
+    """A plan with a graduated, a volume and a flat price, and with a minimum."""
+    db.add(Plan(code="tiered", name="Tiered", description="", currency="USD", position=9))
+    db.flush()
+    tiers = [
+        {"up_to": 5_000_000, "unit_amount": "0.00004", "flat_amount": "0"},
+        {"up_to": 20_000_000, "unit_amount": "0.00003", "flat_amount": "150"},
+        {"up_to": None, "unit_amount": "0.000021", "flat_amount": "0"},
+    ]
+    # Kind, scheme, amount a unit, included quantity
+    prices = (
+        (PriceKind.PLATFORM, PriceScheme.FLAT, "0", 0),
+        (PriceKind.MINIMUM, PriceScheme.FLAT, "1000", 0),
+        (PriceKind.PREDICTION, PriceScheme.GRADUATED, "0", 1_000_000),
+        (PriceKind.TRAINING, PriceScheme.VOLUME, "0", 0),
+        (PriceKind.CHAT_INPUT, PriceScheme.FLAT, "0.000033", 50_000),
+        (PriceKind.CHAT_OUTPUT, PriceScheme.GRADUATED, "0", 0),
+    )
+    for kind, scheme, amount, included in prices:
+        db.add(
+            PlanPrice(
+                plan_code="tiered",
+                kind=kind,
+                scheme=scheme,
+                unit_amount=Decimal(amount),
+                included_quantity=included,
+                tiers=None if scheme is PriceScheme.FLAT else tiers,
+                effective_from=JANUARY.previous.start,
+            )
+        )
+    db.flush()
+    return "tiered"
 
 
 def words(bill):
@@ -121,6 +160,113 @@ def test_the_rest_of_a_fee_is_charged_once(db):
     assert dict(fees.all()) == dict.fromkeys([m.days[0] for m in (JANUARY, FEBRUARY, FEBRUARY.next)], 2900)
 
 
+def test_late_usage_goes_on_where_the_months_tiers_were(db):
+    tenant = old_tenant(db, tiered_plan(db))
+    use(db, tenant, on(3), 5_000_000)
+    close_month(db, JANUARY, STAFF, at=after(JANUARY))
+    use(db, tenant, on(2), 3_000_000)  # one million in the first tier still, two in the second
+    lines = [line for line in tenant_bill(db, tenant.id, FEBRUARY).lines if line.kind == "prediction"]
+    assert [(line.rated.quantity, line.amount_cents, line.flat_amount) for line in lines] == [
+        (1_000_000, 40, 0),
+        (2_000_000, 60 + 150, 150),
+    ]
+
+
+def test_late_usage_can_move_a_whole_month_to_a_cheaper_tier(db):
+    tenant = old_tenant(db, tiered_plan(db))
+    use(db, tenant, on(3), 20_000_000, UsageKind.TRAINING)
+    close_month(db, JANUARY, STAFF, at=after(JANUARY))
+    use(db, tenant, on(4), 1_000_000, UsageKind.TRAINING)
+    lines = [line for line in tenant_bill(db, tenant.id, FEBRUARY).lines if line.kind == "training"]
+    assert [(line.rated.quantity, line.amount_cents) for line in lines] == [
+        (21_000_000, 441),
+        (-20_000_000, -750),
+    ]
+
+
+def test_a_month_below_its_minimum_costs_the_minimum_and_late_usage_uses_it_up(db):
+    tenant = old_tenant(db, tiered_plan(db))
+    use(db, tenant, on(3), 3_500_000)
+    (invoice,) = close_month(db, JANUARY, STAFF, at=after(JANUARY))
+    assert invoice.total_cents == 1000
+    use(db, tenant, on(4), 1_000_000)
+    late = [line for line in tenant_bill(db, tenant.id, FEBRUARY).lines if line.late]
+    assert [(line.kind, line.amount_cents) for line in late] == [("prediction", 40), ("minimum", -40)]
+
+
+def test_an_early_invoice_has_no_minimum_and_the_next_one_has_it(db):
+    tenant = old_tenant(db, tiered_plan(db))
+    use(db, tenant, on(3), 3_500_000)
+    (early,) = close_month(db, JANUARY, STAFF, early=True, at=on(11))
+    close_month(db, JANUARY, STAFF, at=after(JANUARY))
+    assert early.total_cents == 100
+    late = [line for line in tenant_bill(db, tenant.id, FEBRUARY).lines if line.late]
+    assert [(line.kind, line.amount_cents) for line in late] == [("minimum", 900)]
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a request used, and whether the ledger learns of it after its month's invoice."""
+
+    minute: int
+    quantity: int
+    kind: UsageKind
+    is_late: bool
+
+
+@given(
+    st.lists(
+        st.builds(
+            Used,
+            st.integers(0, 31 * 24 * 60 - 1),
+            st.integers(0, 10**7),
+            st.sampled_from(UsageKind),
+            st.booleans(),
+        ),
+        max_size=12,
+    ),
+    st.randoms(use_true_random=False),
+)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_usage_that_is_permuted_split_late_repeated_or_reversed_by_mistake_costs_the_same(
+    services, used, chance
+):
+    with operator_session("test") as db:
+        plan = tiered_plan(db)
+        tidy, untidy = old_tenant(db, plan), old_tenant(db, plan)
+        for one in used:
+            use(db, tidy, JANUARY.start + timedelta(minutes=one.minute), one.quantity, one.kind)
+        shuffled = chance.sample(used, len(used))
+        record_in_parts(db, untidy, [one for one in shuffled if not one.is_late], chance)
+        close_month(db, JANUARY, STAFF, at=after(JANUARY))
+        record_in_parts(db, untidy, [one for one in shuffled if one.is_late], chance)
+        close_month(db, FEBRUARY, STAFF, at=after(FEBRUARY))
+        assert costs_of_january(db, tidy) == costs_of_january(db, untidy)
+
+
+def record_in_parts(db, tenant: Tenant, used: list[Used], chance: Random) -> None:
+    """Split each, record each part twice by the same id, and one more that is taken back."""
+    for one in used:
+        at, part = JANUARY.start + timedelta(minutes=one.minute), chance.randint(0, one.quantity)
+        for quantity in (part, one.quantity - part):
+            request_id = str(uuid4())
+            for _ in range(2):
+                use(db, tenant, at, quantity, one.kind, request_id=request_id)
+        mistake = str(uuid4())
+        use(db, tenant, at, chance.randint(0, 10**7), one.kind, request_id=mistake)
+        fact_id = db.scalars(select(UsageFact.id).filter_by(tenant_id=tenant.id, request_id=mistake)).one()
+        reverse(db, STAFF, tenant.id, fact_id, "A mistake")
+
+
+def costs_of_january(db, tenant: Tenant) -> dict[str, int]:
+    rows = db.execute(
+        select(InvoiceLine.kind, func.sum(InvoiceLine.amount_cents))
+        .where(InvoiceLine.tenant_id == tenant.id, InvoiceLine.usage_month == JANUARY.days[0])
+        .group_by(InvoiceLine.kind)
+    )
+    return {kind.value: int(cents) for kind, cents in rows if cents}
+
+
 @dataclass(frozen=True)
 class Step:
     """Something that happens `wait` after the step before."""
@@ -129,6 +275,7 @@ class Step:
     what: str
     quantity: int = 0
     back: timedelta = timedelta(0)
+    which: int = 0
     kind: UsageKind = UsageKind.PREDICTION
     plan: str = "trial"
 
@@ -144,6 +291,7 @@ steps = st.lists(
             back=waits,
             kind=st.sampled_from(UsageKind),
         ),
+        st.builds(Step, waits, st.just("reverse"), which=st.integers(0, 11)),
         st.builds(Step, waits, st.just("close")),
         st.builds(Step, waits, st.just("invoice early")),
         st.builds(Step, waits, st.just("change plan"), plan=st.sampled_from(list(FEES))),
@@ -154,12 +302,15 @@ steps = st.lists(
 
 def play(db, story: list[Step]) -> Tenant:
     """Let the steps happen to a tenant from January on, then close every month up to April."""
+    tiered_plan(db)
     tenant = old_tenant(db, "starter")
     at = JANUARY.start + timedelta(hours=1)
     for step in story:
         at = min(at + step.wait, APRIL.start)
         if step.what == "use":
             use(db, tenant, max(at - step.back, JANUARY.start), step.quantity, step.kind)
+        elif step.what == "reverse":
+            reverse_one(db, tenant, step.which)
         elif step.what == "close":
             close_due(db, at)
         elif step.what == "invoice early":
@@ -172,6 +323,21 @@ def play(db, story: list[Step]) -> Tenant:
     close_due(db, after(APRIL.next))
     assert next_to_close(db) == APRIL.next.next
     return tenant
+
+
+def reverse_one(db, tenant: Tenant, which: int) -> None:
+    reversals = select(UsageFact.reverses_id).where(UsageFact.reverses_id.is_not(None))
+    left = db.scalars(
+        select(UsageFact)
+        .where(
+            UsageFact.tenant_id == tenant.id,
+            UsageFact.reverses_id.is_(None),
+            UsageFact.id.not_in(reversals),
+        )
+        .order_by(UsageFact.occurred_at, UsageFact.quantity)
+    ).all()
+    if left:
+        reverse(db, STAFF, tenant.id, left[which % len(left)].id, "A mistake")
 
 
 @given(steps)
@@ -194,12 +360,25 @@ def test_whatever_comes_late_or_is_invoiced_early_all_is_charged_once_at_the_pri
         quota: dict[tuple[date, PriceKind], int] = defaultdict(int)
         fees: dict[object, int] = defaultdict(int)
         for line in lines:
+            if line.kind is PriceKind.MINIMUM:
+                continue
             if line.kind is PriceKind.PLATFORM:
                 fees[line.usage_month] += line.amount_cents
             else:
                 charged[line.usage_month, line.kind.value, line.price_id] += line.quantity
                 quota[line.usage_month, line.kind] += line.included_quantity
-        assert {key: tokens for key, tokens in used.items() if tokens} == charged
+        assert {key: tokens for key, tokens in used.items() if tokens} == {
+            key: tokens for key, tokens in charged.items() if tokens
+        }
+
+        for month in (JANUARY, FEBRUARY, FEBRUARY.next, APRIL):
+            in_force = load_terms(db, tenant.id).schedule(month)
+            wanted = rate_month(in_force, read_used(db, tenant.id, in_force), month.end)
+            for kind in (*USAGE_KINDS, PriceKind.MINIMUM):
+                of_kind = [line for line in lines if (line.usage_month, line.kind) == (month.days[0], kind)]
+                assert total_cents(of_kind) == total_cents(line for line in wanted if line.kind == kind)
+        for line in lines:
+            assert line.amount_cents == charge(line.billable_quantity, line.unit_amount) + line.flat_amount
 
         largest = {kind: max(p.included_quantity for p in prices if p.kind == kind) for kind in PriceKind}
         assert all(given_away <= largest[kind] for (_, kind), given_away in quota.items())
