@@ -22,6 +22,7 @@ class Queue(StrEnum):
     FINE_TUNE = "fine-tune"
     DATASETS = "datasets"
     BATCHES = "batches"
+    BILLING = "billing"
 
 
 @cache

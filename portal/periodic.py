@@ -1,6 +1,7 @@
 """What the clock calls: one short function per periodic task, each in a session of its own."""
 
 from billing.close import close_due
+from billing.stripe import jobs as stripe_jobs
 from core.db import operator_session
 from inference.gateway import kept_answers
 from inference.gateway.batches import asked, webhooks
@@ -43,6 +44,30 @@ def close_month() -> None:
     with operator_session("invoice every tenant") as session:
         close_due(session)
         session.commit()
+
+
+def report_usage() -> None:
+    """Put into the outbox what Stripe has not been told yet."""
+    with operator_session("report every tenant's usage to Stripe") as session:
+        stripe_jobs.make_reports(session)
+        session.commit()
+
+
+def ring_for_stripe() -> None:
+    """Go on with Stripe's events, and with usage reports, whose worker died or found Stripe away."""
+    with operator_session("see what is due of every tenant's at Stripe") as session:
+        stripe_jobs.ring_if_due(session)
+
+
+def ring_for_stripe_invoices() -> None:
+    """Compare Stripe's drafts with the ledger, and bring its invoices to where ours are."""
+    with operator_session("see whether Stripe collects from any tenant") as session:
+        stripe_jobs.ring_for_invoices(session)
+
+
+def sweep_stripe() -> None:
+    """Look at Stripe for what no event told of."""
+    stripe_jobs.ring_for_sweep()
 
 
 def delete_kept_answers() -> None:

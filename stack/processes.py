@@ -64,11 +64,10 @@ def apps(environment: StackEnvironment, *, ray: bool = False) -> Iterator[Proces
             environ=app_environ,
             is_ready=_answers(f"http://{HOST}:{port}/healthz"),
         )
-    for name, queue in (
-        ("worker", Queue.FINE_TUNE),
-        ("data-worker", Queue.DATASETS),
-        ("batch-worker", Queue.BATCHES),
-    ):
+    workers = {"worker": Queue.FINE_TUNE, "data-worker": Queue.DATASETS, "batch-worker": Queue.BATCHES}
+    if app_environ.get("STRIPE_SECRET_KEY"):
+        workers["billing-worker"] = Queue.BILLING
+    for name, queue in workers.items():
         yield Process(
             name=name,
             command=[python, "-m", "training.worker", queue],

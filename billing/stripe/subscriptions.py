@@ -130,8 +130,8 @@ def align(client: StripeClient, tenant_id: UUID, at: datetime) -> bool:
         if not swaps:
             return False
         # Written before the call: should its outcome stay unknown, what is not reported is asked for by an item.
-        since = {**(customer.counted_from or {}), **dict.fromkeys(swaps, at.isoformat())}
-        customer.counted_from, customer.plan_code = since, plan_code
+        swapped = {kind.value: at.isoformat() for kind in swaps}
+        customer.counted_from, customer.plan_code = (customer.counted_from or {}) | swapped, plan_code
         session.commit()
     items = list(swaps.values())
     client.post(
