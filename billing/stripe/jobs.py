@@ -83,12 +83,13 @@ def run_due() -> None:
 
 
 def run_invoices() -> None:
-    """Job: compare drafts, finalise or hold them, and bring Stripe's invoices to where ours are."""
+    """Job: compare drafts, finalise or hold them, and bring Stripe's invoices and subscriptions to where ours are."""
     client = stripe_client()
     if client is None:
         return
     with held("invoices") as is_held:
         if is_held:
+            subscriptions.start_missing(client)
             drafts.advance_all(client)
             pushing.push_all(client)
             subscriptions.align_all(client)

@@ -55,6 +55,21 @@ def start(client: StripeClient, tenant_id: UUID, at: datetime | None = None) -> 
         _keep(tenant_id, plan_code, subscription)
 
 
+def start_missing(client: StripeClient, at: datetime | None = None) -> None:
+    """Subscribe those whose card was saved while Stripe did not answer; one that fails keeps no other."""
+    with operator_session("find the tenants with a card and no subscription") as session:
+        tenants = session.scalars(
+            select(StripeCustomer.tenant_id).where(
+                StripeCustomer.card.is_not(None), StripeCustomer.subscription_status.is_(None)
+            )
+        ).all()
+    for tenant_id in tenants:
+        try:
+            start(client, tenant_id, at)
+        except Exception:
+            log.exception("stripe_subscription_not_started", tenant=str(tenant_id))
+
+
 def _find(client: StripeClient, customer_id: str) -> dict[str, Any] | None:
     """A subscription that an attempt made whose answer was lost."""
     return next(client.each("/v1/subscriptions", {"customer": customer_id}), None)
