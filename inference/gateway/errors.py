@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from core.tenancy import PermissionDenied
 from inference.gateway.prediction import (
+    ClientLeft,
     InvalidMessages,
     InvalidText,
     ModelBroken,
@@ -105,6 +106,7 @@ _PREDICTION_ERRORS: dict[type[PredictionError], tuple[int, ErrorType, str]] = {
     InvalidMessages: (400, ErrorType.INVALID_REQUEST, "invalid_messages"),
     PromptTooLong: (400, ErrorType.INVALID_REQUEST, "context_length_exceeded"),
     PoolUnavailable: (503, ErrorType.OVERLOADED, "unavailable"),
+    ClientLeft: (400, ErrorType.INVALID_REQUEST, "client_left"),  # for the log: nobody reads it
     ModelBroken: (500, ErrorType.SERVER, "model_broken"),
 }
 _ABOUT_THE_MODEL = (ModelNotFound, ModelNotReady, WrongTask, ModelBroken)

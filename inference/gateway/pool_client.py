@@ -1,5 +1,7 @@
 """The gateway's side of the pool's HTTP interface."""
 
+import json
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,9 +10,8 @@ from threading import Lock
 from typing import Any
 from uuid import UUID
 
-import httpx
-
 from core.config import get_settings
+from inference.gateway.pool_connections import UNREACHABLE, Connections, PoolResponse
 from inference.gateway.pool_refusals import refusal, unreachable
 from inference.gateway.pool_stream import PoolStream
 from inference.tickets import Ticket, Use, sign
@@ -27,7 +28,8 @@ _STRIPES = 64
 class PoolRequest:
     """Who asks the pool, and which adapter is to answer; an empty one is the base itself.
 
-    `load_adapter` gives the adapter's file, and is called only if the pool lacks it.
+    `load_adapter` gives the adapter's file, and is called only if the pool lacks it. The pool is asked for nothing more
+    once `client`, the connection of whoever waits for the answer, is hung up.
     """
 
     tenant_id: UUID
@@ -36,6 +38,7 @@ class PoolRequest:
     base: str
     tier: str
     load_adapter: Callable[[], bytes]
+    client: socket.socket | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +53,14 @@ class PoolAnswer:
 class PoolClient:
     """Connections to one pool; one client for each process, used by all of its threads.
 
-    Every call raises PoolBusy, PoolUnavailable, TextTooLong, PromptTooLong, WrongTask or ModelBroken.
+    Every call raises PoolBusy, PoolUnavailable, TextTooLong, PromptTooLong, WrongTask, ModelBroken or
+    ClientLeft.
     """
 
     def __init__(self, url: str, key: str) -> None:
         self._key = key
-        self._http = httpx.Client(
-            base_url=url,
-            timeout=httpx.Timeout(ANSWER_SECONDS + _MARGIN_SECONDS, connect=_CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
-            trust_env=False,  # a proxy for the outside world has no business between gateway and pool
+        self._connections = Connections(
+            url, connect_seconds=_CONNECT_SECONDS, answer_seconds=ANSWER_SECONDS + _MARGIN_SECONDS
         )
         # Of requests that find the same adapter missing, one sends it and the others wait: a full model is
         # large.
@@ -87,26 +88,27 @@ class PoolClient:
     def state(self) -> dict[str, Any]:
         """What the pool has in memory and what waits, by tenant."""
         ticket = Ticket(use=Use.STATE, tenant="", request="", expires=time.time() + _CONNECT_SECONDS)
-        response = self._send("GET", "/v1/state", headers={"X-Ticket": sign(ticket, self._key)})
+        response = self._send("GET", "/v1/state", {"X-Ticket": sign(ticket, self._key)})
         state: dict[str, Any] = _json(response)
         return state
 
     def _read_texts(self, request: PoolRequest, path: str, texts: list[str], truncate: bool) -> Any:
         return _json(self._ask(request, path, {"texts": texts, "truncate": truncate}))
 
-    def _ask(self, request: PoolRequest, path: str, body: dict[str, Any]) -> httpx.Response:
+    def _ask(self, request: PoolRequest, path: str, body: dict[str, Any]) -> PoolResponse:
         """The pool's answer, its body not read yet; the pool is given the adapter where it lacks it."""
         ticket = {"X-Ticket": self._ticket(request)}
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
-        def ask() -> httpx.Response:
-            return self._send("POST", path, json=body, headers=ticket)
+        def ask() -> PoolResponse:
+            return self._send("POST", path, ticket, content, request.client)
 
         response = ask()
-        if response.status_code == 409:
+        if response.status == 409:
             response.close()
             with self._sending[hash(request.adapter) % _STRIPES]:
                 response = ask()
-                if response.status_code == 409:
+                if response.status == 409:
                     response.close()
                     self._send_adapter(request, ticket)
                     response = ask()
@@ -126,23 +128,24 @@ class PoolClient:
 
     def _send_adapter(self, request: PoolRequest, ticket: dict[str, str]) -> None:
         path = f"/v1/adapters/{request.adapter}"
-        response = self._send("PUT", path, content=request.load_adapter(), headers=ticket)
+        response = self._send("PUT", path, ticket, request.load_adapter())
         try:
-            if response.status_code != 204:
+            if response.status != 204:
                 raise refusal(response)
         finally:
             response.close()
 
-    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        request = self._http.build_request(method, path, **options)
+    def _send(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes | None = None,
+        client: socket.socket | None = None,
+    ) -> PoolResponse:
         try:
-            try:
-                return self._http.send(request, stream=True)
-            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-                # A kept connection to a pool that has since restarted. Asking twice is safe: the pool bills
-                # nothing.
-                return self._http.send(request, stream=True)
-        except httpx.TransportError as error:
+            return self._connections.send(method, path, headers, body, client)
+        except UNREACHABLE as error:
             raise unreachable(error) from None
 
 
@@ -150,13 +153,12 @@ def _answer(results: list[Any], answer: dict[str, Any]) -> PoolAnswer:
     return PoolAnswer(results, answer["tokens"], answer["truncated"])
 
 
-def _json(response: httpx.Response) -> Any:
+def _json(response: PoolResponse) -> Any:
     try:
-        if response.status_code != 200:
+        if response.status != 200:
             raise refusal(response)
-        response.read()
         return response.json()
-    except httpx.TransportError as error:
+    except UNREACHABLE as error:
         raise unreachable(error) from None
     finally:
         response.close()

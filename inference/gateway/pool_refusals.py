@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 import structlog
 
+from inference.gateway.pool_connections import UNREACHABLE, PoolResponse
 from inference.gateway.prediction import (
     ModelBroken,
     PoolBusy,
@@ -21,23 +21,23 @@ _UNAVAILABLE = "The models are not available just now. Try again in a few second
 _DEFAULT_RETRY_SECONDS = 1
 
 
-def unreachable(error: httpx.TransportError) -> PoolUnavailable:
+def unreachable(error: Exception) -> PoolUnavailable:
     """What to raise where the pool does not answer."""
     log.warning("pool_unreachable", error=type(error).__name__)
     return PoolUnavailable(_UNAVAILABLE)
 
 
-def refusal(response: httpx.Response) -> PredictionError:
+def refusal(response: PoolResponse) -> PredictionError:
     """What to raise for an answer other than 200; reads its body, and closes it."""
     try:
-        body = response.read() and response.json()
-    except (httpx.TransportError, ValueError):
+        body = response.json()
+    except (*UNREACHABLE, ValueError):
         body = {}
     finally:
         response.close()
     retry_after = response.headers.get("Retry-After", "")
     seconds = int(retry_after) if retry_after.isdecimal() else _DEFAULT_RETRY_SECONDS
-    return refusal_of(body if isinstance(body, dict) else {}, seconds, response.status_code)
+    return refusal_of(body if isinstance(body, dict) else {}, seconds, response.status)
 
 
 def refusal_of(

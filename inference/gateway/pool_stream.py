@@ -4,8 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
-
+from inference.gateway.pool_connections import UNREACHABLE, PoolResponse
 from inference.gateway.pool_refusals import refusal, refusal_of, unreachable
 from inference.gateway.prediction import PoolUnavailable
 
@@ -17,12 +16,12 @@ class PoolStream:
     ("stop" or "length") is None until the end.
     """
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: PoolResponse) -> None:
         """Read the first line. Raises a PredictionError where the pool refuses; the answer is closed then."""
-        if response.status_code != 200:
+        if response.status != 200:
             raise refusal(response)
         self._response = response
-        self._lines = response.iter_lines()
+        self._lines = response.lines()
         self.completion_tokens = 0
         self.finish_reason: str | None = None
         try:
@@ -49,7 +48,7 @@ class PoolStream:
     def _next_line(self) -> dict[str, Any]:
         try:
             line: dict[str, Any] = json.loads(next(self._lines))
-        except httpx.TransportError as error:
+        except UNREACHABLE as error:
             raise unreachable(error) from None
         except (StopIteration, ValueError):
             raise PoolUnavailable("The answer broke off. Try again in a few seconds.") from None

@@ -34,6 +34,7 @@ from inference.gateway.prediction import (
 )
 from inference.gateway.protect import Protected
 from inference.gateway.targets import CLASSIFYING, TAGGING, Target, find_base_target, find_target
+from inference.gateway.waiting_client import find_waiting_client
 
 log = structlog.get_logger(__name__)
 
@@ -174,6 +175,7 @@ def pool_request(asker: Asker, target: Target) -> PoolRequest:
         base=target.base,
         tier=target.tier,
         load_adapter=lambda: blob_store().get(target.key, target.blob),
+        client=find_waiting_client(),
     )
 
 

@@ -82,6 +82,10 @@ class PoolUnavailable(PredictionError):
     """The pool does not answer, or not as agreed."""
 
 
+class ClientLeft(PredictionError):
+    """Whoever asked has hung up, and waits for no answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     label: str

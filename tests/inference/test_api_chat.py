@@ -1,6 +1,7 @@
 """Chats over the API with the clients that people have: openai and huggingface_hub, unmodified, over real connections."""
 
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.inference.adapter_files import Reference
 from tests.inference.api_process import ApiProcess
 from tests.inference.chat_files import ChatReference
 from tests.inference.conftest import Caller, publish
+from tests.inference.pool_process import PoolProcess
 
 # Without a name or a place in it: those are replaced.
 QUESTION = [{"role": "user", "content": "What is the opposite of hot? Answer in one sentence."}]
@@ -105,6 +107,21 @@ def test_a_client_that_goes_away_pays_for_the_tokens_made_and_no_more(client: Op
             next(stream)
     assert wait_until(lambda: UsageKind.CHAT_OUTPUT in facts(caller), SECONDS)
     assert 1 <= facts(caller)[UsageKind.CHAT_OUTPUT].quantity < limit / 2
+
+
+def test_a_client_that_leaves_before_a_whole_answer_frees_its_slot_and_pays_nothing(
+    api_server: ApiProcess, whole_pool: PoolProcess, caller: Caller
+) -> None:
+    body = json.dumps({"model": DEFAULT_CHAT_MODEL, "messages": STORY, "max_tokens": 1500}).encode()
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer {caller.key}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", api_server.port)) as client:
+        client.sendall(head.encode() + body)
+        assert wait_until(lambda: whole_pool.look()["chat"]["rows"] == 1, SECONDS)
+    assert wait_until(lambda: whole_pool.look()["chat"]["rows"] == 0, SECONDS)
+    assert caller.facts() == []
 
 
 def test_a_stop_string_ends_the_answer_before_it(client: OpenAI) -> None:
