@@ -59,6 +59,7 @@ TENANT = (
         (
             Link("Usage", "usage.index", "chart-column", Permission.USAGE_READ),
             Link("Invoices", "invoices.index", "receipt", Permission.INVOICES_READ),
+            Link("Payment", "payment.index", "credit-card", Permission.INVOICES_READ),
         ),
     ),
     Group(

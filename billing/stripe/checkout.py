@@ -3,6 +3,7 @@
 The mirror's rows are written by the operator's role alone, so that what a tenant's request may do is what stands here.
 """
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,9 @@ from core.tenancy import Actor
 
 CHECKOUT_ID = "{CHECKOUT_SESSION_ID}"
 """What Stripe replaces by the session's id in the address that it sends people back to."""
+
+
+_CHECKOUT = re.compile(r"cs_\w{1,250}", re.ASCII)
 
 
 class UnknownCheckout(LookupError):
@@ -92,6 +96,8 @@ def finish_checkout(
     UnknownCheckout for a session of nobody's, or of another tenant than `tenant_id`; CheckoutOpen; and StripeUnavailable or
     StripeRefused.
     """
+    if not _CHECKOUT.fullmatch(checkout_id):
+        raise UnknownCheckout(checkout_id)  # it comes with an address, and goes into another one
     checkout = client.get(f"/v1/checkout/sessions/{checkout_id}", {"expand": ["setup_intent"]})
     with operator_session("find whose checkout it is") as session:
         customer = session.scalar(select(StripeCustomer).filter_by(customer_id=checkout["customer"]))
