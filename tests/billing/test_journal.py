@@ -174,8 +174,8 @@ STEPS = st.lists(
         st.tuples(st.just("give up"), st.integers(0, 5)),
         st.tuples(st.just("expire")),
     ),
-    min_size=3,
-    max_size=18,
+    min_size=6,
+    max_size=24,
 )
 
 
@@ -188,6 +188,7 @@ class Story:
         collect_with_stripe(session, self.tenant, FEBRUARY)
         self.month = JANUARY
         self.made: list[Invoice] = []
+        self._close(0)
 
     def play(self, number: int, step: str, *arguments: int | str) -> None:
         match step, arguments:
@@ -199,8 +200,8 @@ class Story:
                 self._close(tax)
             case "expire", ():
                 expire_credits(self.session, self.month.start)
-            case _, (int(chosen), *rest) if chosen < len(self.made):
-                self._change(number, step, self.made[chosen], *rest)
+            case _, (int(chosen), *rest):
+                self._change(number, step, self.made[-1 - chosen % len(self.made)], *rest)
 
     def _grant(self, reference: str, kind: CreditKind, cents: int, days: int) -> None:
         at = self.month.start
