@@ -45,13 +45,16 @@ def test_production_names_every_missing_variable_at_once():
         ("ADAPTARY_ENV", "prod"),
         ("PORTAL_URL", "http://portal.example"),
         ("API_URL", "api.example"),
+        ("STRIPE_SECRET_KEY", "pk_test_published"),
+        ("STRIPE_WEBHOOK_SECRET", "sk_test_another"),
+        ("STRIPE_AUTOMATIC_TAX", "yes"),
     ],
 )
 def test_a_wrong_value_is_named_but_a_secret_not_shown(name, value):
     with pytest.raises(ConfigError) as error:
         Settings.from_environment({**COMPLETE, name: value})
     assert name in str(error.value)
-    if name in ("SECRET_KEY", "MASTER_KEY"):
+    if name in ("SECRET_KEY", "MASTER_KEY", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"):
         assert value not in str(error.value)
 
 

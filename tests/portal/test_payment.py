@@ -59,7 +59,7 @@ def test_a_card_is_given_at_stripe_and_charged_from_then_on(admin, stripe):
     page = give_card(admin, stripe).get_data(as_text=True)
     assert "The card is saved." in page
     assert "Visa ending in 4242" in page
-    assert "from the invoice for" in page
+    assert "From the invoice for" in page
 
     customer = customer_of(admin)
     assert customer.card == {"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2034}
