@@ -1,44 +1,20 @@
-"""The main job through the pages, in a real browser: from signing up to an invoice that finance marks as paid."""
+"""The main job through the pages, in a real browser: from signing up to an invoice whose payment finance records."""
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from stack.child import ROOT
+from tests.chromium import needs_chromium
 from tests.stack.serving import Stack
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PASSWORD = "correct horse battery"
 JOB_MILLISECONDS = 900_000
 
-pytestmark = [
-    pytest.mark.xdist_group("whole stack"),
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="No Chromium is installed (Debian: apt-get install chromium)"
-    ),
-]
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+pytestmark = [pytest.mark.xdist_group("whole stack"), needs_chromium]
 
 
 def open_portal(browser: Browser, stack: Stack) -> tuple[Page, list[str]]:
@@ -164,5 +140,5 @@ def invoice_and_collect(page: Page) -> None:
         page.get_by_role("link", name="Download PDF").click()
     assert download.value.path().read_bytes().startswith(b"%PDF")
     page.get_by_label("Payment's reference").fill("Transfer 4711")
-    page.get_by_role("button", name="Mark as paid").click()
+    page.get_by_role("button", name="Record the payment").click()
     expect(page.get_by_role("main")).to_contain_text("Transfer 4711")
