@@ -3,11 +3,11 @@
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-
-import httpx
 
 from benchmarks.http_load import post
 from benchmarks.peer_venv import PeerUnavailable, peer_environ, peer_venv
@@ -21,6 +21,7 @@ FLASK = "flask==3.1.3\ngunicorn==27.0.1\ntransformers==5.23.0\ntorch==2.13.0\n"
 
 _START_SECONDS = 180
 _THREADS = 4
+_PATH = "/classify"
 
 
 @dataclass(frozen=True)
@@ -32,18 +33,26 @@ class PeerServer:
 
     def classify(self, model: str, text: str) -> bytes:
         """A request."""
-        return post("/classify", json.dumps({"model": model, "input": [text]}).encode())
+        return post(_PATH, _body(model, text))
 
     def answers(self) -> bool:
         """Whether each of its models has answered now."""
-        url = f"http://{HOST}:{self.port}/classify"
         try:
-            for model in self.models:
-                body = {"model": model, "input": ["Is anybody there?"]}
-                httpx.post(url, json=body, timeout=30).raise_for_status()
-        except httpx.HTTPError:
+            return all(self._status(model) == HTTPStatus.OK for model in self.models)
+        except (OSError, HTTPException):
             return False
-        return True
+
+    def _status(self, model: str) -> int:
+        connection = HTTPConnection(HOST, self.port, timeout=_START_SECONDS)
+        with closing(connection):
+            connection.request(
+                "POST", _PATH, _body(model, "Is anybody there?"), {"Content-Type": "application/json"}
+            )
+            return connection.getresponse().status
+
+
+def _body(model: str, text: str) -> bytes:
+    return json.dumps({"model": model, "input": [text]}).encode()
 
 
 @contextmanager
@@ -56,6 +65,7 @@ def infinity(models: Sequence[Path]) -> Iterator[PeerServer]:
     command = [
         *(str(venv / "bin" / "infinity_emb"), "v2", *named, "--host", HOST, "--port", str(port)),
         *("--engine", "torch", "--device", "cpu", "--no-vector-disk-cache"),
+        "--no-model-warmup",
     ]
     with _serving(venv, command, {}, PeerServer(port, tuple(model.name for model in models))) as server:
         yield server
