@@ -28,7 +28,7 @@ TASKS = (
     Task(15, periodic.requeue_fine_tune_requests),
     Task(15, periodic.requeue_batches),
     Task(3600, periodic.close_month),
-    Task(300, periodic.report_usage),
+    Task(900, periodic.report_usage),
     Task(10, periodic.ring_for_stripe),
     Task(60, periodic.ring_for_stripe_invoices),
     Task(24 * 3600, periodic.sweep_stripe),

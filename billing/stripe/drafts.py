@@ -23,6 +23,7 @@ from billing.settlement import asked_cents
 from billing.stripe import mirror, outbox, reporting
 from billing.stripe.client import StripeClient, StripeRefused
 from billing.stripe.counting import cents_by_line, count, known_prices, prices_of
+from billing.stripe.deadlines import Deadline, never
 from billing.stripe.expected import ALL, Compared, Expected, Item, compare, expect
 from billing.stripe.following import FINALISED_EARLY, STRIPE, hold
 from billing.stripe.items import accept_difference, put_items
@@ -67,17 +68,22 @@ class _Draft:
         return f"{what}-{self.row.stripe_invoice_id}-{self.at:%Y%m%dT%H}"
 
 
-def advance_all(client: StripeClient, at: datetime | None = None) -> None:
-    """Bring every draft that is not held as far as it goes now; one that fails does not keep the others."""
+def advance_all(client: StripeClient, at: datetime | None = None, *, is_over: Deadline = never) -> None:
+    """Bring every draft that is not held as far as it goes now; one that fails does not keep the others.
+
+    Those that were not looked at for longest go first, and none is begun once time `is_over`.
+    """
     with operator_session("find every tenant's drafts at Stripe") as session:
         _hold_finalised(session, at or now())
         session.commit()
         ids = session.scalars(
             select(StripeInvoice.stripe_invoice_id)
             .where(StripeInvoice.status == "draft", StripeInvoice.held_at.is_(None))
-            .order_by(StripeInvoice.period_start, StripeInvoice.stripe_invoice_id)
+            .order_by(StripeInvoice.fetched_at, StripeInvoice.stripe_invoice_id)
         ).all()
     for stripe_invoice_id in ids:
+        if is_over():
+            return
         try:
             advance(client, stripe_invoice_id, at)
         except Exception:
@@ -171,8 +177,10 @@ def _prepare(draft: _Draft) -> bool:
 
 
 def make_up(client: StripeClient, session: Session, row: StripeInvoice, reason: str, at: datetime) -> None:
-    """Add to a draft what brings each line to the ledger's, as finance accepted for a reason. Raises StripeUnavailable."""
-    hold_object(session, row.stripe_invoice_id)
+    """Add to a draft what brings each line to the ledger's, as finance accepted for a reason.
+
+    The caller holds the draft. Raises StripeUnavailable.
+    """
     answer = client.get(f"/v1/invoices/{row.stripe_invoice_id}")
     draft = _Draft(client, session, row, answer, at)
     invoice = _find_ours(session, row, draft.month)

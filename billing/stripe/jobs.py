@@ -5,13 +5,13 @@ A job does all that is due, so that one that was lost, or rung twice, changes no
 
 from uuid import UUID
 
-import structlog
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from billing.stripe import drafts, inbox, outbox, pushing, reporting, subscriptions
 from billing.stripe import sweep as sweeping
-from billing.stripe.client import StripeClient, StripeUnavailable, stripe_client
+from billing.stripe.client import stripe_client
+from billing.stripe.deadlines import within
 from billing.stripe.locks import held
 from core.clock import now
 from core.config import get_settings
@@ -20,9 +20,10 @@ from core.queues import Queue, enqueue, enqueue_after_commit, rq_queue
 
 _TIMEOUT_SECONDS = 600
 _SWEEP_SECONDS = 3600
-_HERE = "billing.stripe.jobs"
+_TURN_SECONDS = 30
+"""For what can be many: a payment's event, which waits behind it, is handled within a minute all the same."""
 
-log = structlog.get_logger(__name__)
+_HERE = "billing.stripe.jobs"
 
 
 def ring_for_event(session: Session, row_id: UUID) -> None:
@@ -79,7 +80,7 @@ def run_due() -> None:
     client = stripe_client()
     if client is not None:
         inbox.handle_due(client)
-        _send_reports(client)
+        reporting.send_due(client, is_over=within(_TURN_SECONDS))
 
 
 def run_invoices() -> None:
@@ -90,7 +91,7 @@ def run_invoices() -> None:
     with held("invoices") as is_held:
         if is_held:
             subscriptions.start_missing(client)
-            drafts.advance_all(client)
+            drafts.advance_all(client, is_over=within(_TURN_SECONDS))
             pushing.push_all(client)
             subscriptions.align_all(client)
 
@@ -100,10 +101,3 @@ def sweep() -> None:
     client = stripe_client()
     if client is not None:
         sweeping.sweep(client)
-
-
-def _send_reports(client: StripeClient) -> None:
-    try:
-        reporting.send_due(client)
-    except StripeUnavailable:
-        log.warning("stripe_unavailable")  # what was not sent stays due

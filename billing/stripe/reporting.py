@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from billing.stripe import outbox
 from billing.stripe.catalogue_sync import CUSTOMER_KEY, VALUE_KEY, StripeType, event_name, get_stripe_id
 from billing.stripe.client import StripeClient, StripeRefused, StripeUnavailable
+from billing.stripe.deadlines import Deadline, never
 from billing.stripe.locks import held
 from core.clock import now
 from core.db import operator_session
@@ -26,30 +27,45 @@ REMEMBERED = timedelta(hours=23)
 OLDEST = timedelta(days=35) - timedelta(hours=1)
 """An hour less than the age at which Stripe refuses usage."""
 
+_UNANSWERED = 3
+"""After so many meters in a row, Stripe is away, and the rest would only wait for it one by one."""
+
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 
 log = structlog.get_logger(__name__)
 
 
-def send_due(client: StripeClient, at: datetime | None = None, tenant_id: UUID | None = None) -> int:
-    """Send every report whose time has come, or one tenant's, in order by customer and meter; how many were settled."""
+def send_due(
+    client: StripeClient,
+    at: datetime | None = None,
+    *,
+    tenant_id: UUID | None = None,
+    is_over: Deadline = never,
+) -> None:
+    """Send every report whose time has come, or one tenant's, in order by customer and meter.
+
+    No meter is begun once time `is_over`, or when Stripe did not answer for some of them in a row.
+    """
     at = at or now()
     query = select(UsageReport.tenant_id, UsageReport.kind).where(UsageReport.due_at <= at).distinct()
     if tenant_id is not None:
         query = query.where(UsageReport.tenant_id == tenant_id)
     with operator_session("find every tenant's usage reports that are due") as session:
         meters = session.execute(query).all()
-    return sum(_send_meter(client, owner_id, kind, at) for owner_id, kind in meters)
+    unanswered = 0
+    for owner_id, kind in meters:
+        if is_over() or unanswered == _UNANSWERED:
+            return
+        unanswered = 0 if _send_meter(client, owner_id, kind, at) else unanswered + 1
 
 
-def _send_meter(client: StripeClient, tenant_id: UUID, kind: UsageKind, at: datetime) -> int:
-    settled = 0
+def _send_meter(client: StripeClient, tenant_id: UUID, kind: UsageKind, at: datetime) -> bool:
+    """Send a meter's reports until one has to wait; False where Stripe did not answer."""
     with held(f"meter:{tenant_id}:{kind}") as is_held:
         while is_held and (report_id := _find_next(tenant_id, kind, at)):
             if not _settle(client, report_id, at):
-                break
-            settled += 1
-    return settled
+                return False
+    return True
 
 
 def _find_next(tenant_id: UUID, kind: UsageKind, at: datetime) -> UUID | None:

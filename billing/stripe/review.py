@@ -12,6 +12,7 @@ from billing.issuing import issue
 from billing.stripe import drafts, mirror
 from billing.stripe.client import StripeClient
 from billing.stripe.following import release
+from billing.stripe.locks import hold_object
 from core import audit
 from core.clock import now
 from core.db import operator_session
@@ -128,11 +129,11 @@ def collect_by_transfer(
 def _release(
     session: Session, actor: Actor, row_id: UUID, action: str, detail: dict[str, str]
 ) -> StripeInvoice:
-    row = session.scalar(
-        select(StripeInvoice)
-        .where(StripeInvoice.id == row_id, StripeInvoice.held_at.is_not(None))
-        .with_for_update()
-    )
+    held = StripeInvoice.id == row_id, StripeInvoice.held_at.is_not(None)
+    stripe_invoice_id = session.scalar(select(StripeInvoice.stripe_invoice_id).where(*held))
+    if stripe_invoice_id is not None:
+        hold_object(session, stripe_invoice_id)
+    row = session.scalar(select(StripeInvoice).where(*held).with_for_update())
     if row is None:
         raise NotHeld(f"No held invoice has the id {row_id}.")
     detail = {"stripe_invoice": row.stripe_invoice_id, **detail}
