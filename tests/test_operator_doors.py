@@ -34,6 +34,7 @@ EXPECTED = {
     "billing/stripe/locks.py",
     "billing/stripe/meter_errors.py",
     "billing/stripe/mirror.py",
+    "billing/stripe/promotions.py",
     "billing/stripe/pushing.py",
     "billing/stripe/reporting.py",
     "billing/stripe/review.py",

@@ -3,7 +3,17 @@
 from uuid import uuid4
 
 import structlog
-from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    flash,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -21,12 +31,15 @@ from billing.stripe.checkout import (
     portal_url,
 )
 from billing.stripe.client import StripeClient, StripeMissing, StripeProblem, StripeUnavailable, stripe_client
+from billing.stripe.promotions import CodeRefused, apply_code
 from core.clock import now
 from core.config import get_settings
 from core.models.tenants import Tenant
 from core.tenancy import Permission
 from portal.access import allow
 from portal.app import CONTENT_SECURITY_POLICY
+from portal.forms.payment import PromotionForm
+from portal.limits import limiter
 from portal.session import db, scope
 
 bp = Blueprint("payment", __name__, url_prefix="/payment")
@@ -39,9 +52,14 @@ STRIPE_PAGES = "https://checkout.stripe.com https://billing.stripe.com"
 @bp.get("")
 @allow(Permission.INVOICES_READ)
 def index() -> ResponseReturnValue:
+    return _page(PromotionForm(formdata=None))
+
+
+def _page(form: PromotionForm) -> Response:
     response = make_response(
         render_template(
             "payment/index.html",
+            form=form,
             collects=stripe_client() is not None,
             customer=find_customer(db(), scope().tenant_id),
             today=now().date(),
@@ -127,6 +145,28 @@ def open_portal() -> ResponseReturnValue:
     except (StripeProblem, NotAtStripe) as problem:
         return _problem(problem)
     return redirect(address, code=303)
+
+
+@bp.post("/promotion")
+@allow(Permission.BILLING_WRITE)
+@limiter.limit("20 per hour")
+def apply_promotion() -> ResponseReturnValue:
+    """Take a promotion code; the limit keeps people from guessing one."""
+    client = stripe_client()
+    if client is None:
+        return _back("Invoices are paid by bank transfer here.", "info")
+    form = PromotionForm()
+    if form.validate_on_submit():
+        code = form.code.data or ""
+        try:
+            apply_code(client, scope().tenant_id, code, scope().actor)
+        except CodeRefused as refusal:
+            form.code.errors = [str(refusal)]
+        except StripeProblem as problem:
+            return _problem(problem)
+        else:
+            return _back(f"The code {code} counts from the next invoice on.", "success")
+    return _page(form), 422
 
 
 def _address(endpoint: str) -> str:

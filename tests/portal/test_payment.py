@@ -161,3 +161,43 @@ def test_two_tenants_have_a_customer_each(sign_in, stripe):
     for person in people:
         give_card(person, stripe)
     assert len({customer_of(person).customer_id for person in people}) == 2
+
+
+@pytest.fixture
+def code(stripe):
+    """A promotion code of the operator's: ten percent off."""
+    client = get_stripe_client()
+    coupon = client.post("/v1/coupons", {"percent_off": 10, "duration": "forever"}, key="coupon")
+    promotion = {"type": "coupon", "coupon": coupon["id"]}
+    return client.post("/v1/promotion_codes", {"promotion": promotion, "code": "WELCOME"}, key="code")["code"]
+
+
+def test_a_promotion_code_counts_for_the_subscription(admin, stripe, code):
+    give_card(admin, stripe)
+    answer = admin.client.post("/payment/promotion", data={"code": " welcome "}, follow_redirects=True)
+    assert "counts from the next invoice on" in answer.get_data(as_text=True)
+    (subscription,) = stripe.account.of("subscription")
+    assert len(subscription["discounts"]) == 1
+    assert "WELCOME" in admin.client.get("/audit").get_data(as_text=True)
+
+
+@pytest.mark.parametrize("wrong", ["", "nothing", "a b", "x" * 51, "../../v1"])
+def test_a_wrong_code_is_refused_where_it_was_typed(admin, stripe, code, wrong):
+    give_card(admin, stripe)
+    answer = admin.client.post("/payment/promotion", data={"code": wrong})
+    assert answer.status_code == 422
+    assert "code-error" in answer.get_data(as_text=True)
+    assert stripe.account.of("subscription")[0]["discounts"] == []
+
+
+def test_a_code_needs_a_card_first_and_stripe(admin, stripe, code):
+    refused = admin.client.post("/payment/promotion", data={"code": code})
+    assert refused.status_code == 422
+
+
+def test_another_customers_code_is_nothing(admin, other_admin, stripe, code):
+    for person in (admin, other_admin):
+        give_card(person, stripe)
+    stripe.account.of("promotion_code")[0]["customer"] = customer_of(admin).customer_id
+    assert other_admin.client.post("/payment/promotion", data={"code": code}).status_code == 422
+    assert admin.client.post("/payment/promotion", data={"code": code}).status_code == 303
