@@ -7,7 +7,7 @@ tier gives one line. An amount is rounded once, at its line, half up: as Stripe 
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
@@ -15,7 +15,7 @@ from itertools import accumulate
 from uuid import UUID
 
 from billing.periods import Month, last_moment_of
-from core.models.billing import PriceScheme
+from core.models.billing import PriceKind, PriceScheme
 
 # Wide enough for a bigint quantity times a numeric(24,12) without rounding on the way.
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
@@ -23,6 +23,9 @@ _HALF = Decimal("0.5")
 _NOTHING = Decimal(0)
 _UNIT_AMOUNT_STEP = Decimal("1e-12")
 _TICK = timedelta(microseconds=1)
+
+MONTHLY_KINDS = (PriceKind.PLATFORM, PriceKind.MINIMUM)
+"""What is priced by the month instead of the token."""
 
 
 class NoPriceInForce(Exception):
@@ -199,16 +202,6 @@ def rate_spans(month: Month, spans: Sequence[Span], quantities: Sequence[int]) -
                 )
             free = 0
     return lines
-
-
-def exact_cost(prices: Mapping[str, Price], quantities: Mapping[str, int]) -> Decimal:
-    """What a month's quantities, by kind, cost at these prices: cents, not rounded, without fee and minimum."""
-    cost = _NOTHING
-    for kind, quantity in quantities.items():
-        billable = max(0, quantity - prices[kind].included_quantity)
-        for part in _parts(prices[kind], 0, billable, billable):
-            cost = _EXACT.add(cost, part.exact)
-    return cost
 
 
 def rate_platform_fee(month: Month, spans: Sequence[Span], *, late: bool = False) -> list[Line]:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from billing.money import money, per_million
-from billing.rating import Line, Price
+from billing.rating import MONTHLY_KINDS, Line, Price
 from billing.settlement import Settlement
 from core.models.billing import Invoice, InvoiceLine, PriceKind
 
@@ -16,9 +16,6 @@ KIND_TITLES = {
     PriceKind.CHAT_INPUT: "Chat input tokens",
     PriceKind.CHAT_OUTPUT: "Chat output tokens",
 }
-
-MONTHLY_KINDS = (PriceKind.PLATFORM, PriceKind.MINIMUM)
-"""What is priced by the month instead of the token."""
 
 
 def describe(line: Line) -> str:

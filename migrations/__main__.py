@@ -11,7 +11,7 @@ from alembic.config import Config
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
-from billing.plans import ensure_plans
+from billing.catalogue import ensure_plans
 from core.config import ConfigError
 from migrations.roles import ensure_roles, owner_url
 

@@ -26,12 +26,16 @@ class Version:
 
 @dataclass(frozen=True)
 class ShownPlan:
-    """A plan with its prices in force by kind, every version by kind, and how many tenants are on it."""
+    """A plan with its prices in force by kind, every version by kind, and how many tenants are on it.
+
+    One that is a contract has the tenant whose it is.
+    """
 
     plan: Plan
     tenants: int
     prices: Mapping[PriceKind, Price]
     versions: Mapping[PriceKind, Sequence[Version]]
+    contract_of: Tenant | None
 
     @property
     def upcoming(self) -> int:
@@ -53,6 +57,7 @@ def list_plans(session: Session) -> Sequence[ShownPlan]:
                 kind: _versions([p for p in prices if p.plan_code == plan.code and p.kind == kind], at)
                 for kind in PriceKind
             },
+            session.get_one(Tenant, plan.contract_tenant_id) if plan.contract_tenant_id else None,
         )
         for plan in plans.list_plans(session)
     ]

@@ -12,7 +12,7 @@ EVERYTHING = "inf"
 def price_params(price: PlanPrice, currency: str, product_id: str, meter_id: str) -> dict[str, Any]:
     """What makes a metered price of Stripe's of a version of one of ours.
 
-    What is included is a first tier at nothing. No volume price has an included quantity (`billing.plans.add_price`):
+    What is included is a first tier at nothing. No volume price has an included quantity (`billing.prices.add_price`):
     Stripe charges all of a month's units at the tier that they reach.
     """
     return {

@@ -5,11 +5,25 @@ from decimal import Decimal
 from typing import Any
 
 from flask_wtf import FlaskForm
-from wtforms import DateField, IntegerField, RadioField, SelectField, StringField, ValidationError
-from wtforms.validators import InputRequired, NumberRange, Regexp
+from wtforms import (
+    DateField,
+    FieldList,
+    Form,
+    FormField,
+    IntegerField,
+    RadioField,
+    SelectChoice,
+    SelectField,
+    StringField,
+    ValidationError,
+)
+from wtforms.validators import InputRequired, Length, NumberRange, Optional, Regexp
 
+from billing.contracts import NAME_LENGTH
+from billing.prices import PriceTerms
+from billing.rating import MONTHLY_KINDS, Price, Tier
 from core.clock import now
-from core.models.billing import PriceKind
+from core.models.billing import PriceKind, PriceScheme
 
 NOW, NEXT_MONTH = "now", "next_month"
 LARGEST_QUOTA = 10**15
@@ -17,17 +31,54 @@ LARGEST_QUOTA = 10**15
 # A price is typed in whole units of money, for a million tokens or a month; it is kept in cents a unit.
 _TOKENS_EXPONENT, _FEE_EXPONENT = -4, 2
 
+TIER_ROWS = 5
+
+
+SCHEME_TITLES = {
+    PriceScheme.FLAT: "Flat: every token at one price",
+    PriceScheme.GRADUATED: "Graduated: each tier's tokens at that tier's price",
+    PriceScheme.VOLUME: "Volume: all of a month's tokens at the price of the tier that it reaches",
+}
+
+_AN_AMOUNT = Regexp(r"\s*\d{1,9}(\.\d{1,8})?\s*$", message="Write it like 1234.50, without a sign.")
+_CENTS = Regexp(r"\s*\d{1,9}(\.\d{1,2})?\s*$", message="Write it like 12.50, with at most two decimals.")
+
+
+class TierForm(Form):
+    """One row of a tiered price. Only the last one that is filled in may leave out where it ends."""
+
+    up_to = IntegerField(
+        "Up to",
+        [Optional(), NumberRange(1, LARGEST_QUOTA, f"Give a whole number from 1 to {LARGEST_QUOTA:,}.")],
+    )
+    amount = StringField("Price for a million", [Optional(), _AN_AMOUNT])
+    flat = StringField("Fixed amount", [Optional(), _CENTS])
+
+    @property
+    def is_empty(self) -> bool:
+        return not any((field.raw_data or [""])[0].strip() for field in self)
+
+    @property
+    def tier(self) -> Tier:
+        """Raises nothing once the form is valid: an amount left out is zero."""
+        return Tier(
+            self.up_to.data,
+            _decimal(self.amount).scaleb(_TOKENS_EXPONENT),
+            _decimal(self.flat).scaleb(_FEE_EXPONENT),
+        )
+
 
 class PriceForm(FlaskForm):
     """The next version of a price. `offer` says of which kind before it is read."""
 
-    amount = StringField(
-        "Price",
-        [
-            InputRequired("Give the price."),
-            Regexp(r"\s*\d{1,9}(\.\d{1,8})?\s*$", message="Write it like 1234.50, without a sign."),
-        ],
+    scheme = RadioField(
+        "How the price follows from a month's tokens",
+        [InputRequired("Choose one.")],
+        choices=[SelectChoice(scheme.value, title) for scheme, title in SCHEME_TITLES.items()],
+        default=PriceScheme.FLAT,
     )
+    amount = StringField("Price", [InputRequired("Give the price."), _AN_AMOUNT])
+    tiers = FieldList(FormField(TierForm), min_entries=TIER_ROWS, max_entries=TIER_ROWS)
     included = IntegerField(
         "Included tokens a month",
         [
@@ -46,34 +97,54 @@ class PriceForm(FlaskForm):
     def offer(self, kind: PriceKind, currency: str) -> None:
         """Make it a form for a price of that kind."""
         self.kind = kind
-        if kind is PriceKind.PLATFORM:
-            self.amount.label.text = f"Fee a month, in {currency}"
-            del self.included
+        if kind in MONTHLY_KINDS:
+            what = "Fee" if kind is PriceKind.PLATFORM else "The least that usage costs"
+            self.amount.label.text = f"{what} a month, in {currency}"
+            del self.included, self.scheme, self.tiers
         else:
             self.amount.label.text = f"Price for a million tokens, in {currency}"
+            self.amount.description = "Of a flat price. One with tiers has its prices there."
+            if self.is_tiered:
+                self.amount.validators = [Optional()]
 
-    def show(self, cents_per_unit: Decimal) -> None:
+    def show(self, price: Price) -> None:
         """Fill in a price as it is now."""
-        amount = cents_per_unit.scaleb(-self._exponent)
-        self.amount.data = f"{amount.normalize():f}" if amount else "0"
+        self.amount.data = _written(price.unit_amount, self._exponent)
+        if self.kind in MONTHLY_KINDS:
+            return
+        self.included.data = price.included_quantity
+        self.scheme.data = price.scheme
+        for row, tier in zip(self.tiers, price.tiers, strict=False):
+            row.up_to.data = tier.up_to
+            row.amount.data = _written(tier.unit_amount, _TOKENS_EXPONENT)
+            row.flat.data = _written(tier.flat_amount, _FEE_EXPONENT)
 
     @property
-    def cents_per_unit(self) -> Decimal:
-        return Decimal((self.amount.data or "").strip()).scaleb(self._exponent)
+    def is_tiered(self) -> bool:
+        return self.kind not in MONTHLY_KINDS and self.scheme.data in (
+            PriceScheme.GRADUATED,
+            PriceScheme.VOLUME,
+        )
 
     @property
-    def included_quantity(self) -> int:
-        quantity: int = self.included.data if "included" in self else 0
-        return quantity
+    def terms(self) -> PriceTerms:
+        """What is asked for, once the form is valid."""
+        if self.kind in MONTHLY_KINDS:
+            return PriceTerms(_decimal(self.amount).scaleb(self._exponent))
+        scheme, included = PriceScheme(self.scheme.data), self.included.data or 0
+        if scheme is PriceScheme.FLAT:
+            return PriceTerms(_decimal(self.amount).scaleb(self._exponent), included)
+        tiers = tuple(row.form.tier for row in self.tiers if not row.form.is_empty)
+        return PriceTerms(included_quantity=included, scheme=scheme, tiers=tiers)
 
     @property
     def _exponent(self) -> int:
-        return _FEE_EXPONENT if self.kind is PriceKind.PLATFORM else _TOKENS_EXPONENT
+        return _FEE_EXPONENT if self.kind in MONTHLY_KINDS else _TOKENS_EXPONENT
 
     def validate_amount(self, field: Any) -> None:
         decimals = (field.data or "").strip().partition(".")[2]
-        if self.kind is PriceKind.PLATFORM and len(decimals.rstrip("0")) > 2:
-            raise ValidationError("A fee has at most two decimals.")
+        if self.kind in MONTHLY_KINDS and len(decimals.rstrip("0")) > 2:
+            raise ValidationError("An amount a month has at most two decimals.")
 
 
 class ChangePlanForm(FlaskForm):
@@ -81,3 +152,23 @@ class ChangePlanForm(FlaskForm):
 
     plan = SelectField("Plan", [InputRequired("Choose a plan.")])
     start = RadioField("From", [InputRequired("Choose from when.")], default=NEXT_MONTH)
+
+
+class ContractForm(FlaskForm):
+    """A copy of a plan for one tenant. The plans are offered by the page."""
+
+    copy_of = SelectField("Copy of", [InputRequired("Choose a plan.")])
+    name = StringField(
+        "Name",
+        [InputRequired("Name the contract."), Length(max=NAME_LENGTH)],
+        description="The tenant sees it on its bills.",
+    )
+
+
+def _decimal(field: StringField) -> Decimal:
+    return Decimal((field.data or "").strip() or 0)
+
+
+def _written(cents: Decimal, exponent: int) -> str:
+    amount = cents.scaleb(-exponent)
+    return f"{amount.normalize():f}" if amount else "0"

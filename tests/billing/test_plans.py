@@ -8,19 +8,22 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from billing import plans
+from billing.catalogue import ensure_plans
 from billing.close import close_month
 from billing.plans import PlanError
-from billing.rating import NoPriceInForce
+from billing.prices import PriceTerms, add_price
+from billing.rating import NoPriceInForce, Tier
 from core.clock import now
 from core.models.audit import AuditEvent, StaffEvent
-from core.models.billing import Plan, PlanPrice, PriceKind, Subscription
+from core.models.billing import Plan, PlanPrice, PriceKind, PriceScheme, Subscription
 from tests.billing.months import FEBRUARY, JANUARY, STAFF, after, old_tenant, on, use
 
 TOMORROW = timedelta(days=1)
 
 
 def raise_prediction_price(db, at):
-    return plans.add_price(db, STAFF, "starter", PriceKind.PREDICTION, Decimal("0.00006"), 1000, at)
+    terms = PriceTerms(Decimal("0.00006"), 1000)
+    return add_price(db, STAFF, "starter", PriceKind.PREDICTION, terms, at)
 
 
 def test_a_new_price_counts_from_its_moment_on_and_not_before(db):
@@ -50,13 +53,65 @@ def test_two_versions_cannot_begin_at_the_same_moment(db):
         ("starter", PriceKind.PREDICTION, "-1", 0, "zero or more"),
         ("starter", PriceKind.PREDICTION, "1", -1, "zero or more"),
         ("starter", PriceKind.PLATFORM, "100", 5, "no included quantity"),
+        ("starter", PriceKind.PREDICTION, "0.0000000000001", 0, "at most 12 decimals"),
         ("trial", PriceKind.PLATFORM, "100", 0, "cannot have a monthly fee"),
+        ("trial", PriceKind.MINIMUM, "100", 0, "cannot have a monthly minimum"),
         ("none", PriceKind.PREDICTION, "1", 0, "There is no plan 'none'"),
     ],
 )
 def test_a_price_that_makes_no_sense_is_refused(db, plan, kind, amount, included, reason):
     with pytest.raises(PlanError, match=reason):
-        plans.add_price(db, STAFF, plan, kind, Decimal(amount), included, now() + TOMORROW)
+        add_price(db, STAFF, plan, kind, PriceTerms(Decimal(amount), included), now() + TOMORROW)
+
+
+@pytest.mark.parametrize(
+    ("terms", "reason"),
+    [
+        ({"tiers": ()}, "The last tier has no end"),
+        ({"tiers": (Tier(10, Decimal(1)),)}, "The last tier has no end"),
+        ({"tiers": (Tier(None, Decimal(1)), Tier(None, Decimal(1)))}, "ends above the one before"),
+        (
+            {"tiers": (Tier(9, Decimal(1)), Tier(9, Decimal(1)), Tier(None, Decimal(1)))},
+            "ends above the one before",
+        ),
+        ({"tiers": (Tier(0, Decimal(1)), Tier(None, Decimal(1)))}, "ends above the one before"),
+        ({"unit_amount": Decimal(1)}, "has its amounts in them"),
+        ({"tiers": (Tier(5, Decimal(1)), Tier(None, Decimal(1), Decimal("0.5")))}, "in whole cents"),
+        ({"tiers": (Tier(None, Decimal(-1)),)}, "zero or more"),
+        ({"tiers": (Tier(None, Decimal(1), Decimal(100)),)}, "make it one"),
+        ({"scheme": PriceScheme.VOLUME, "included_quantity": 5}, "no included quantity"),
+        ({"scheme": PriceScheme.FLAT}, "A flat price has no tiers"),
+    ],
+)
+def test_tiers_that_make_no_sense_are_refused(db, terms, reason):
+    sound = {
+        "scheme": PriceScheme.GRADUATED,
+        "tiers": (Tier(10, Decimal(2)), Tier(None, Decimal(1), Decimal(100))),
+    }
+    with pytest.raises(PlanError, match=reason):
+        add_price(
+            db,
+            STAFF,
+            "starter",
+            PriceKind.PREDICTION,
+            PriceTerms(**{**sound, **terms}),
+            now() + TOMORROW,
+        )
+
+
+def test_a_monthly_amount_has_no_tiers(db):
+    tiers = PriceTerms(scheme=PriceScheme.GRADUATED, tiers=(Tier(None, Decimal(1)),))
+    with pytest.raises(PlanError, match="has no tiers"):
+        add_price(db, STAFF, "starter", PriceKind.MINIMUM, tiers, now() + TOMORROW)
+
+
+def test_tiers_are_read_as_they_were_given(db):
+    at = now() + TOMORROW
+    tiers = (Tier(10, Decimal("0.000000000001")), Tier(None, Decimal(1), Decimal(100)))
+    terms = PriceTerms(scheme=PriceScheme.GRADUATED, tiers=tiers)
+    add_price(db, STAFF, "starter", PriceKind.PREDICTION, terms, at)
+    price = plans.current_prices(db, "starter", at)[PriceKind.PREDICTION]
+    assert (price.scheme, price.tiers) == (PriceScheme.GRADUATED, tiers)
 
 
 def test_a_change_of_price_is_in_the_operators_log(db):
@@ -90,7 +145,7 @@ def test_adding_the_first_catalogue_again_changes_nothing(db):
     db.execute(update(Plan).where(Plan.code == "starter").values(name="Beginner"))
     raise_prediction_price(db, now() + TOMORROW)
     before = plans.list_prices(db)
-    plans.ensure_plans(db)
+    ensure_plans(db)
     assert plans.list_prices(db) == before
     assert plans.get_plan(db, "starter").name == "Beginner"
 

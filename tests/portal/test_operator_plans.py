@@ -8,11 +8,13 @@ from sqlalchemy import select
 
 from billing.periods import Month
 from billing.plans import current_prices, list_holdings
+from billing.rating import Tier
 from core.clock import now
 from core.db import operator_session
 from core.models.audit import StaffEvent
-from core.models.billing import PriceKind
+from core.models.billing import PlanPrice, PriceKind, PriceScheme
 from core.tenancy import StaffRole
+from portal.forms.plans import TIER_ROWS
 
 PATH = "/operator/plans/starter/price?kind=prediction"
 TOMORROW = now().date() + timedelta(days=1)
@@ -32,7 +34,14 @@ def page(client, path: str) -> str:
 
 def change(client, path: str = PATH, **values):
     return client.post(
-        path, data={"amount": "0.45", "included": "5000000", "effective_from": TOMORROW.isoformat(), **values}
+        path,
+        data={
+            "scheme": "flat",
+            "amount": "0.45",
+            "included": "5000000",
+            "effective_from": TOMORROW.isoformat(),
+            **values,
+        },
     )
 
 
@@ -64,6 +73,77 @@ def test_a_price_changes_on_its_day_and_both_versions_stay(operator):
 def test_a_fee_is_given_by_the_month(operator):
     assert change(operator, "/operator/plans/starter/price?kind=platform", amount="39.50").status_code == 303
     assert price_on(2, PriceKind.PLATFORM).unit_amount == 3950
+
+
+def test_the_least_that_usage_costs_is_given_by_the_month(operator):
+    assert change(operator, "/operator/plans/starter/price?kind=minimum", amount="50").status_code == 303
+    assert price_on(2, PriceKind.MINIMUM).unit_amount == 5000
+    assert "$50.00" in page(operator, "/operator/plans/starter")
+
+
+TIERS = {
+    **{f"tiers-{row}-{field}": "" for row in range(TIER_ROWS) for field in ("up_to", "amount", "flat")},
+    "scheme": "graduated",
+    "amount": "",
+    "included": "1000000",
+    "tiers-0-up_to": "9000000",
+    "tiers-0-amount": "0.40",
+    "tiers-2-amount": "0.25",  # an empty row between two does not matter
+    "tiers-2-flat": "5",
+}
+
+
+def test_a_price_gets_tiers(operator):
+    assert change(operator, **TIERS).status_code == 303
+    price = price_on(2)
+    assert (price.scheme, price.included_quantity) == (PriceScheme.GRADUATED, 1_000_000)
+    assert price.tiers == (
+        Tier(9_000_000, Decimal("0.00004")),
+        Tier(None, Decimal("0.000025"), Decimal(500)),
+    )
+    shown = page(operator, "/operator/plans/starter")
+    assert "up to 10,000,000: $0.40 per million" in shown
+    assert "beyond 10,000,000: $0.25 per million + $5.00" in shown
+
+
+def test_the_form_begins_with_the_tiers_in_force(operator, services):
+    with operator_session("test") as session:
+        session.add(
+            PlanPrice(
+                plan_code="starter",
+                kind=PriceKind.PREDICTION,
+                scheme=PriceScheme.VOLUME,
+                unit_amount=Decimal(0),
+                included_quantity=0,
+                tiers=[
+                    {"up_to": 7000, "unit_amount": "0.0004", "flat_amount": "0"},
+                    {"up_to": None, "unit_amount": "0.0003", "flat_amount": "250"},
+                ],
+                effective_from=now(),
+            )
+        )
+        session.commit()
+    shown = page(operator, PATH)
+    for value in ("7000", "4", "3", "2.5"):
+        assert f'value="{value}"' in shown
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        ({"scheme": "stairs"}, "Not a valid choice."),
+        ({"tiers-2-amount": "", "tiers-2-flat": ""}, "The last tier has no end"),
+        ({"tiers-2-up_to": "9000000", "tiers-3-amount": "0.1"}, "ends above the one before"),
+        ({"tiers-0-amount": "-1"}, "Write it like 1234.50"),
+        ({"tiers-2-flat": "0.005"}, "at most two decimals"),
+        ({"tiers-0-up_to": "many"}, "Not a valid integer value."),
+        ({"tiers-0-flat": "5", "included": "0"}, "make it one"),
+    ],
+)
+def test_tiers_that_make_no_sense_are_refused(operator, values, error):
+    response = change(operator, **{**TIERS, **values})
+    assert response.status_code == 422
+    assert error in response.get_data(as_text=True)
 
 
 def test_the_form_begins_with_the_price_in_force(operator):
@@ -160,3 +240,31 @@ def test_a_plan_that_cannot_be_is_refused(operator, admin):
         assert response.status_code == 422, (plan, start)
         assert error in response.get_data(as_text=True)
     assert len(holdings_of(admin)) == 1
+
+
+def make_contract(client, person, copy_of="scale", name="Scale for Acme"):
+    return client.post(
+        f"/operator/tenants/{person.scope.tenant_id}/contract", data={"copy_of": copy_of, "name": name}
+    )
+
+
+def test_a_contract_is_made_and_its_tenant_alone_put_on_it(operator, admin, other_admin):
+    response = make_contract(operator, admin)
+    code = response.location.rsplit("/", 1)[1]
+    assert "Contract of" in page(operator, f"/operator/plans/{code}")
+    assert put_on(operator, other_admin, code, "now").status_code == 422
+    assert put_on(operator, admin, code, "now").status_code == 303
+    assert "Scale for Acme" in page(admin.client, "/usage")
+    assert "Scale for Acme" not in page(other_admin.client, "/usage")
+
+
+def test_a_contract_wants_a_plan_and_a_name(operator, admin):
+    for values, error in (
+        ({"copy_of": ""}, "Choose a plan."),
+        ({"copy_of": "gold"}, "Not a valid choice."),
+        ({"name": " "}, "Name the contract"),
+        ({"name": "x" * 81}, "longer than 80"),
+    ):
+        response = make_contract(operator, admin, **values)
+        assert response.status_code == 422, values
+        assert error in response.get_data(as_text=True), values

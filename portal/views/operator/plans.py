@@ -8,7 +8,8 @@ from flask_login import current_user
 from sqlalchemy.orm import Session
 
 from billing import wording
-from billing.plans import PlanError, add_price
+from billing.plans import PlanError
+from billing.prices import add_price
 from core.db import operator_session
 from core.models.billing import PriceKind
 from core.tenancy import StaffPermission
@@ -50,8 +51,7 @@ def price(code: str) -> ResponseReturnValue:
                     current_user.actor,
                     code,
                     kind,
-                    form.cents_per_unit,
-                    form.included_quantity,
+                    form.terms,
                     datetime.combine(form.effective_from.data, time(), UTC),
                 )
             except PlanError as error:
@@ -65,18 +65,11 @@ def price(code: str) -> ResponseReturnValue:
                 )
                 return redirect(url_for("operator_plans.show", code=code), code=303)
         elif not form.is_submitted():
-            _fill(form, shown)
+            form.show(shown.prices[kind])
         page = render_template(
             "operator/plans/price.html", shown=shown, kind=kind, form=form, wording=wording
         )
         return page, 422 if form.is_submitted() else 200
-
-
-def _fill(form: PriceForm, shown: ShownPlan) -> None:
-    current = shown.prices[form.kind]
-    form.show(current.unit_amount)
-    if "included" in form:
-        form.included.data = current.included_quantity
 
 
 def _kind_or_404() -> PriceKind:

@@ -8,7 +8,7 @@ from flask_login import current_user
 from sqlalchemy.orm import Session
 from wtforms import SelectChoice
 
-from billing import plans
+from billing import contracts, plans
 from billing.periods import Month
 from billing.plans import PlanError
 from core.clock import now
@@ -17,7 +17,7 @@ from core.models.tenants import Tenant
 from core.tenancy import StaffPermission
 from portal import tenants
 from portal.access import staff
-from portal.forms.plans import NEXT_MONTH, NOW, ChangePlanForm
+from portal.forms.plans import NEXT_MONTH, NOW, ChangePlanForm, ContractForm
 from portal.forms.tenants import SuspendForm, TenantSearchForm
 
 bp = Blueprint("operator_tenants", __name__, url_prefix="/operator/tenants")
@@ -72,7 +72,7 @@ def reactivate(tenant_id: UUID) -> ResponseReturnValue:
 def change_plan(tenant_id: UUID) -> ResponseReturnValue:
     with operator_session("put a tenant on another plan") as db:
         tenant = _get_or_404(db, tenant_id)
-        form = _plan_form(db)
+        form = _plan_form(db, tenant_id)
         if form.validate_on_submit():
             at = Month.containing(now()).end if form.start.data == NEXT_MONTH else None
             try:
@@ -90,25 +90,67 @@ def change_plan(tenant_id: UUID) -> ResponseReturnValue:
         return _page(db, tenant, SuspendForm(formdata=None), form), 422
 
 
-def _page(db: Session, tenant: Tenant, form: SuspendForm, plan_form: ChangePlanForm | None = None) -> str:
+@bp.post("/<uuid:tenant_id>/contract")
+@staff(StaffPermission.PLANS_WRITE)
+def make_contract(tenant_id: UUID) -> ResponseReturnValue:
+    with operator_session("make a tenant's contract") as db:
+        tenant = _get_or_404(db, tenant_id)
+        form = _contract_form(db)
+        if form.validate_on_submit():
+            try:
+                contract = contracts.make_contract(
+                    db, current_user.actor, tenant_id, form.copy_of.data, form.name.data or ""
+                )
+            except PlanError as error:
+                form.form_errors.append(str(error))
+            else:
+                db.commit()
+                flash(
+                    f"{contract.name} is there: change its prices, then put {tenant.name} on it.", "success"
+                )
+                return redirect(url_for("operator_plans.show", code=contract.code), code=303)
+        return _page(db, tenant, SuspendForm(formdata=None), contract_form=form), 422
+
+
+def _page(
+    db: Session,
+    tenant: Tenant,
+    form: SuspendForm,
+    plan_form: ChangePlanForm | None = None,
+    contract_form: ContractForm | None = None,
+) -> str:
     month = Month.containing(now())
     return render_template(
         "operator/tenants/show.html",
         overview=tenants.overview_of(db, tenant, month),
         month=month,
         form=form,
-        plan_form=plan_form or _plan_form(db),
+        plan_form=plan_form or _plan_form(db, tenant.id),
+        contract_form=contract_form or _contract_form(db),
         holdings=plans.list_holdings(db, tenant.id)[::-1],
-        plan_names={plan.code: plan.name for plan in plans.list_plans(db)},
+        plan_names={plan.code: plan.name for plan in plans.list_plans(db, tenant.id)},
         now=now(),
     )
 
 
-def _plan_form(db: Session) -> ChangePlanForm:
+def _contract_form(db: Session) -> ContractForm:
+    form = ContractForm()
+    form.copy_of.choices = [
+        SelectChoice("", "Choose a plan"),
+        *(
+            SelectChoice(plan.code, plan.name)
+            for plan in plans.list_plans(db)
+            if plan.contract_tenant_id is None
+        ),
+    ]
+    return form
+
+
+def _plan_form(db: Session, tenant_id: UUID) -> ChangePlanForm:
     form = ChangePlanForm()
     form.plan.choices = [
         SelectChoice("", "Choose a plan"),
-        *(SelectChoice(plan.code, plan.name) for plan in plans.list_plans(db)),
+        *(SelectChoice(plan.code, plan.name) for plan in plans.list_plans(db, tenant_id)),
     ]
     next_month = Month.containing(now()).next
     form.start.choices = [
