@@ -13,6 +13,7 @@ from core.catalogue import Architecture, BaseModelUnavailable, UnknownBaseModel,
 from inference.pool.base import load_base
 from inference.pool.chat.service import ChatService
 from inference.pool.encoder_weights import UnsupportedModel
+from inference.pool.linear import computes
 from inference.pool.log import configure_logging
 from inference.pool.server import create_app
 from inference.pool.service import MakeDispatcher, on_this_machine
@@ -38,6 +39,10 @@ def serve(settings: PoolSettings, make_dispatcher: MakeDispatcher = on_this_mach
     decoders = [id_ for id_, model in models.items() if model.architecture is Architecture.DECODER]
     if not encoders or len(decoders) > 1:
         raise PoolConfigError("POOL_BASE_MODELS must name at least one encoder, and at most one chat model.")
+    if not computes(settings.precision):
+        raise PoolConfigError(
+            f"POOL_PRECISION: this processor has no products of {settings.precision}; use fp32."
+        )
     bases = {base.id: base for base in map(load_base, encoders)}
     chat = ChatService(decoders[0], settings) if decoders else None
     structlog.get_logger().info("pool_started", port=settings.port, base_models=sorted(models))

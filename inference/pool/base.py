@@ -9,6 +9,8 @@ from torch import Tensor
 from core.catalogue import get_base_model
 from inference.pool.encoder import Encoder
 from inference.pool.encoder_weights import EncoderConfig, fuse, load_tensors
+from inference.pool.linear import linear_of
+from inference.pool.precision import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class LoadedBase:
         ]
 
 
-def load_base(base_model_id: str) -> LoadedBase:
+def load_base(base_model_id: str, precision: Precision = Precision.FP32) -> LoadedBase:
     """Load a base model of the catalogue, after checking its weights' digest.
 
     Raises UnknownBaseModel, BaseModelUnavailable or UnsupportedModel.
@@ -71,7 +73,7 @@ def load_base(base_model_id: str) -> LoadedBase:
     folder = model.verify()
     config = EncoderConfig.read(folder)
     tensors = load_tensors(folder)
-    encoder = Encoder(config, fuse(tensors, config))
+    encoder = Encoder(config, fuse(tensors, config), linear_of(precision))
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.no_truncation()

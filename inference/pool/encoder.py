@@ -8,7 +8,7 @@ base's, and a row's numbers never meet another's, so that NaN cannot spread.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inference.pool.encoder_weights import EncoderConfig, LayerAdapter, LowRank
-from inference.pool.linear import Linear, LinearMap
+from inference.pool.linear import Linear, LinearMap, MakeLinear
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Encoder:
         self,
         config: EncoderConfig,
         tensors: Mapping[str, Tensor],
-        linear: Callable[[Tensor, Tensor], LinearMap] = Linear,
+        linear: MakeLinear = Linear,
     ) -> None:
         """`tensors` as `fuse` names them, fp32. `linear` makes a map of weight and bias, at the first batch."""
         self.config = config

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from inference.pool.precision import Precision
 from inference.pool.wire import LENGTHS, QueuedRow, batch_frame, read_results
 
 _START_SECONDS = 120.0
@@ -31,10 +32,11 @@ class BatchFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What an engine is started with: the descriptor of the adapters' arena, the bases' ids, its threads."""
+    """What an engine is started with: the descriptor of the adapters' arena, the bases' ids, its precision and threads."""
 
     arena: int
     bases: tuple[str, ...]
+    precision: Precision
     threads: int
 
 
@@ -59,6 +61,7 @@ class EngineClient:
             *(sys.executable, "-m", "inference.pool.engine_process"),
             *("--arena", str(settings.arena)),
             *("--bases", ",".join(settings.bases)),
+            *("--precision", settings.precision),
             *("--threads", str(settings.threads)),
             *("--parent", str(os.getpid())),
         ]

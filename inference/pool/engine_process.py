@@ -19,6 +19,7 @@ from inference.pool.adapters import Adapter
 from inference.pool.arena import map_arena
 from inference.pool.base import LoadedBase, load_base
 from inference.pool.engine import Engine, Row
+from inference.pool.precision import Precision
 from inference.pool.wire import LENGTHS, frame, read_batch, results_frame
 
 _KNOWN_ADAPTERS = 1024
@@ -52,6 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m inference.pool.engine_process", description=__doc__)
     parser.add_argument("--arena", type=int, required=True, help="descriptor of the adapters' shared memory")
     parser.add_argument("--bases", required=True, help="ids of the base models, separated by commas")
+    parser.add_argument("--precision", type=Precision, required=True, help="of the base models' products")
     parser.add_argument("--threads", type=int, required=True, help="cores for one batch")
     parser.add_argument("--parent", type=int, required=True, help="id of the front process")
     options = parser.parse_args()
@@ -59,7 +61,7 @@ def main() -> None:
     # What a library prints must not get between the frames.
     output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    bases = {base.id: base for base in map(load_base, options.bases.split(","))}
+    bases = {id_: load_base(id_, options.precision) for id_ in options.bases.split(",")}
     views = AdapterViews(map_arena(options.arena), bases)
     engine = Engine(options.threads)
     engine.enter_thread()

@@ -1,10 +1,13 @@
 """Linear maps of frozen weights, laid out once for the processor."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from inference.pool.precision import Precision
 
 ROWS = 8
 """How many rows the layout is made for: it is good for any number."""
@@ -67,3 +70,40 @@ class Linear:
             )
             return out
         return F.linear(x, self._weight, self._bias).add_(residual)
+
+
+class RoundedLinear:
+    """The packed layout with weights and inputs rounded to bfloat16: half the memory, and twice as fast where the processor
+    has products of bfloat16.
+
+    Sums are fp32 and are rounded once; a residual is added in fp32. Here too a row's numbers do not depend on its
+    neighbours to the last bit.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        """`weight` [out, in] and `bias` [out], fp32."""
+        self._weight: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.bfloat16().contiguous(), ROWS)
+        self._bias = bias
+
+    def __call__(self, x: Tensor) -> Tensor:
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(
+            x.bfloat16(), self._weight, self._bias, "none", [], ""
+        )
+        return out.float()
+
+    def plus(self, x: Tensor, residual: Tensor) -> Tensor:
+        return self(x).add_(residual)
+
+
+MakeLinear = Callable[[Tensor, Tensor | None], LinearMap]
+"""Makes a map of weight [out, in] and bias [out], or none."""
+
+
+def linear_of(precision: Precision) -> MakeLinear:
+    """What makes the base models' maps."""
+    return RoundedLinear if precision is Precision.BF16 else Linear
+
+
+def computes(precision: Precision) -> bool:
+    """Whether this processor has products of that precision."""
+    return precision is Precision.FP32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

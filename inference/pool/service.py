@@ -32,7 +32,7 @@ def on_this_machine(
     settings: PoolSettings, encoders: tuple[str, ...], arena: Arena, metrics: PoolMetrics
 ) -> Dispatcher:
     """A dispatcher whose engines are processes of this machine."""
-    engine = EngineSettings(arena.descriptor, encoders, settings.threads)
+    engine = EngineSettings(arena.descriptor, encoders, settings.precision, settings.threads)
     return Dispatcher(
         partial(EngineClient.start, engine),
         engines=settings.engines,

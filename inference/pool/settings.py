@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from core.catalogue import DEFAULT_BASE_MODEL, DEFAULT_CHAT_MODEL
+from inference.pool.precision import Precision
 
 MINIMUM_KEY_LENGTH = 32
 _BASE_MODELS = f"{DEFAULT_BASE_MODEL},{DEFAULT_CHAT_MODEL}"
@@ -21,8 +22,10 @@ class PoolSettings:
     otherwise.
 
     `batch_tokens` bounds a batch, and about half of it what one tenant alone gets of one: larger ones gain little
-    throughput and keep the next request waiting longer. The queues are bounded in tokens, a tenant's own and all together; `adapter_bytes` bounds the
-    adapters in memory. Each of `engines` is a process that runs one batch at a time on `threads` cores.
+    throughput and keep the next request waiting longer. The queues are bounded in tokens, a tenant's own and all together;
+    `adapter_bytes` bounds the adapters in memory. Each of `engines` is a process that runs one batch at a time on `threads`
+    cores. `precision` is that of the base models' products: bf16 is faster where the processor has it, and moves results
+    a little.
 
     A chat model has a process of its own: `chat_rows` and `chat_kv_tokens` bound the answers that it writes at once and
     their keys' and values' memory, `chat_chunk_tokens` how much of a prompt it reads between two tokens of the others.
@@ -38,6 +41,7 @@ class PoolSettings:
     queue_tokens: int
     engines: int
     threads: int
+    precision: Precision
     chat_rows: int
     chat_kv_tokens: int
     chat_chunk_tokens: int
@@ -61,6 +65,10 @@ class PoolSettings:
         key = environ.get("POOL_TICKET_KEY", "")
         if len(key) < MINIMUM_KEY_LENGTH:
             problems.append(f"  POOL_TICKET_KEY: missing, or shorter than {MINIMUM_KEY_LENGTH} characters")
+        name = environ.get("POOL_PRECISION") or Precision.FP32
+        precision = Precision(name) if name in list(Precision) else Precision.FP32
+        if name not in list(Precision):
+            problems.append(f"  POOL_PRECISION: {name!r} is neither fp32 nor bf16")
         settings = cls(
             ticket_key=key,
             host=environ.get("POOL_HOST") or "127.0.0.1",
@@ -72,6 +80,7 @@ class PoolSettings:
             queue_tokens=positive("POOL_QUEUE_TOKENS", 1 << 18),
             engines=positive("POOL_ENGINES", len(os.sched_getaffinity(0))),
             threads=positive("POOL_THREADS", 1),
+            precision=precision,
             chat_rows=positive("POOL_CHAT_ROWS", 16),
             chat_kv_tokens=positive("POOL_CHAT_KV_TOKENS", 16384),
             chat_chunk_tokens=positive("POOL_CHAT_CHUNK_TOKENS", 64),

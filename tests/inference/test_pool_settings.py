@@ -17,10 +17,16 @@ def test_a_key_is_all_it_needs() -> None:
     settings = PoolSettings.from_environment({"POOL_TICKET_KEY": KEY})
     assert (settings.host, settings.port) == ("127.0.0.1", 8002)
     assert settings.base_models == ("all-minilm-l6-v2", "smollm2-135m-instruct")
+    assert settings.precision == "fp32"
 
 
 def test_every_problem_is_named_at_once_and_no_secret_with_it() -> None:
-    environ = {"POOL_TICKET_KEY": "short-secret", "POOL_PORT": "http", "POOL_BATCH_TOKENS": "0"}
+    environ = {
+        "POOL_TICKET_KEY": "short-secret",
+        "POOL_PORT": "http",
+        "POOL_BATCH_TOKENS": "0",
+        "POOL_PRECISION": "int8",
+    }
     with pytest.raises(PoolConfigError) as error:
         PoolSettings.from_environment(environ)
     message = str(error.value)

@@ -18,6 +18,7 @@ from inference.pool.chat.engine import ChatEngine, ChatLimits
 from inference.pool.chat.worker import Worker
 from inference.pool.encoder_weights import UnsupportedModel
 from inference.pool.log import configure_logging
+from inference.pool.precision import Precision
 
 _SWITCH_SECONDS = 0.001
 
@@ -36,7 +37,7 @@ def main(descriptor: int) -> None:
     # The engine's thread asks for the GIL between products, and must not wait long for the one that reads.
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
-        base = load_chat_base(start["base"])
+        base = load_chat_base(start["base"], Precision(start["precision"]))
     except (BaseModelUnavailable, UnsupportedModel) as error:
         sys.exit(str(error))
     engine = ChatEngine(base, ChatLimits(**start["limits"]))

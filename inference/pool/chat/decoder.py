@@ -21,17 +21,17 @@ from inference.pool.chat.lora import Join, join_shapes
 from inference.pool.chat.passes import Pass, Stacked, Stretch, at_least
 from inference.pool.chat.rope import interleaved, rotations
 from inference.pool.encoder_weights import UnsupportedModel
-from inference.pool.linear import SMALLEST_BATCH, Linear
+from inference.pool.linear import SMALLEST_BATCH, Linear, LinearMap, MakeLinear
 
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
     input_norm: Tensor
-    query_key_value: Linear
-    attention_output: Linear
+    query_key_value: LinearMap
+    attention_output: LinearMap
     inner_norm: Tensor
-    gate_up: Linear
-    down: Linear
+    gate_up: LinearMap
+    down: LinearMap
 
 
 class Decoder:
@@ -41,8 +41,14 @@ class Decoder:
     the head.
     """
 
-    def __init__(self, config: LlamaConfig, tensors: Mapping[str, Tensor], positions: int) -> None:
-        """`tensors` by the names of the model's own file, fp32; `positions`: of the longest row.
+    def __init__(
+        self,
+        config: LlamaConfig,
+        tensors: Mapping[str, Tensor],
+        positions: int,
+        linear: MakeLinear = Linear,
+    ) -> None:
+        """`tensors` by the names of the model's own file, fp32; `positions`: of the longest row; `linear` makes the maps.
 
         Raises UnsupportedModel if a tensor is missing.
         """
@@ -51,17 +57,19 @@ class Decoder:
         self._rotations = rotations(positions, config.head_size, config.rope_theta)
         try:
             self._embeddings = tensors["model.embed_tokens.weight"].contiguous()
-            self._head = Linear(self._embeddings)
+            self._head = linear(self._embeddings, None)
             self._norm = tensors["model.norm.weight"]
-            self._layers = [self._read_layer(tensors, f"model.layers.{i}") for i in range(config.layers)]
+            self._layers = [
+                _read_layer(config, tensors, f"model.layers.{i}", linear) for i in range(config.layers)
+            ]
         except KeyError as missing:
             raise UnsupportedModel(f"The weights lack {missing}.") from None
 
     @classmethod
-    def load(cls, folder: Path, positions: int) -> "Decoder":
+    def load(cls, folder: Path, positions: int, linear: MakeLinear = Linear) -> "Decoder":
         """The decoder in `folder`, for rows of at most `positions` tokens. Raises UnsupportedModel."""
         tensors = {name: tensor.float() for name, tensor in load_file(folder / WEIGHTS_FILE).items()}
-        return cls(LlamaConfig.read(folder), tensors, positions)
+        return cls(LlamaConfig.read(folder), tensors, positions, linear)
 
     def forward(
         self, stretches: Sequence[Stretch], stacks: Sequence[Stacked], sampled: Sequence[int]
@@ -99,18 +107,18 @@ class Decoder:
     def _normalise(self, x: Tensor, weight: Tensor) -> Tensor:
         return F.rms_norm(x, weight.shape, weight, self.config.rms_eps)
 
-    def _read_layer(self, tensors: Mapping[str, Tensor], prefix: str) -> _Layer:
-        query, key, value = (tensors[f"{prefix}.self_attn.{name}_proj.weight"] for name in "qkv")
-        size = self.config.head_size
-        return _Layer(
-            input_norm=tensors[f"{prefix}.input_layernorm.weight"],
-            query_key_value=Linear(torch.cat([interleaved(query, size), interleaved(key, size), value])),
-            attention_output=Linear(tensors[f"{prefix}.self_attn.o_proj.weight"]),
-            inner_norm=tensors[f"{prefix}.post_attention_layernorm.weight"],
-            gate_up=Linear(
-                torch.cat(
-                    [tensors[f"{prefix}.mlp.gate_proj.weight"], tensors[f"{prefix}.mlp.up_proj.weight"]]
-                )
-            ),
-            down=Linear(tensors[f"{prefix}.mlp.down_proj.weight"]),
-        )
+
+def _read_layer(
+    config: LlamaConfig, tensors: Mapping[str, Tensor], prefix: str, linear: MakeLinear
+) -> _Layer:
+    query, key, value, output = (tensors[f"{prefix}.self_attn.{name}_proj.weight"] for name in "qkvo")
+    gate, up, down = (tensors[f"{prefix}.mlp.{name}_proj.weight"] for name in ("gate", "up", "down"))
+    size = config.head_size
+    return _Layer(
+        input_norm=tensors[f"{prefix}.input_layernorm.weight"],
+        query_key_value=linear(torch.cat([interleaved(query, size), interleaved(key, size), value]), None),
+        attention_output=linear(output, None),
+        inner_norm=tensors[f"{prefix}.post_attention_layernorm.weight"],
+        gate_up=linear(torch.cat([gate, up]), None),
+        down=linear(down, None),
+    )

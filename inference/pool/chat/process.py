@@ -19,6 +19,7 @@ from inference.pool.adapter_files import InvalidAdapter
 from inference.pool.chat.channel import Channel, Message, event_from_json
 from inference.pool.chat.engine import ChatLimits
 from inference.pool.chat.requests import Delta, Event, Failed
+from inference.pool.precision import Precision
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +39,7 @@ class ChatSettings:
     base_id: str
     limits: ChatLimits
     threads: int
+    precision: Precision
     adapter_bytes: int
     log_level: str
 
@@ -156,6 +158,7 @@ class ChatProcess:
                 "base": settings.base_id,
                 "limits": asdict(settings.limits),
                 "threads": settings.threads,
+                "precision": settings.precision,
                 "adapter_bytes": settings.adapter_bytes,
                 "log_level": settings.log_level,
             }

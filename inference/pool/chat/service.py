@@ -43,6 +43,7 @@ class ChatService:
                 base_id=base_model_id,
                 limits=limits,
                 threads=settings.threads,
+                precision=settings.precision,
                 adapter_bytes=settings.adapter_bytes,
                 log_level=settings.log_level,
             )

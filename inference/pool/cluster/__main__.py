@@ -103,7 +103,7 @@ def deploy(
         ),
     )(EngineReplica)
     ray_serve.start(proxy_location="Disabled")
-    application = deployment.bind(encoders, settings.threads, settings.adapter_bytes)
+    application = deployment.bind(encoders, settings.precision, settings.threads, settings.adapter_bytes)
     return ray_serve.run(application, name=APPLICATION, route_prefix=None)
 
 

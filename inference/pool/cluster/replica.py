@@ -9,6 +9,7 @@ from ray import serve
 from inference.pool.base import load_base
 from inference.pool.cluster.blocks import BlockCache
 from inference.pool.engine import Engine
+from inference.pool.precision import Precision
 from inference.pool.wire import frame, read_batch, results_frame, unframe
 
 log = structlog.get_logger(__name__)
@@ -19,8 +20,10 @@ _SHARDS_HELD = 1024
 class EngineReplica:
     """One engine. It has no ticket's key and trusts whoever can reach the cluster: the network must keep others out."""
 
-    def __init__(self, bases: tuple[str, ...], threads: int, adapter_bytes: int) -> None:
-        self._bases = {base.id: base for base in map(load_base, bases)}
+    def __init__(
+        self, bases: tuple[str, ...], precision: Precision, threads: int, adapter_bytes: int
+    ) -> None:
+        self._bases = {id_: load_base(id_, precision) for id_ in bases}
         self._adapters = BlockCache(adapter_bytes, self._bases)
         engine = Engine(threads)
         self._engine = engine

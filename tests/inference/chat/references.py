@@ -17,6 +17,7 @@ from core.catalogue import DEFAULT_CHAT_MODEL, WEIGHTS_FILE, get_base_model
 from inference.pool.adapter_files import open_file
 from inference.pool.chat.adapters import ChatAdapter, lay_out
 from inference.pool.chat.base import ChatBase
+from inference.pool.precision import Precision
 
 REAL = get_base_model(DEFAULT_CHAT_MODEL)
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -52,8 +53,10 @@ def tiny_folder(folder: Path) -> Path:
     return folder
 
 
-def tiny_base(folder: Path) -> ChatBase:
-    return ChatBase.load(folder, base_model_id="tiny", digest="0" * 64, max_length=TINY_LENGTH)
+def tiny_base(folder: Path, precision: Precision = Precision.FP32) -> ChatBase:
+    return ChatBase.load(
+        folder, base_model_id="tiny", digest="0" * 64, max_length=TINY_LENGTH, precision=precision
+    )
 
 
 class ChatReference:
