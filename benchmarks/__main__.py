@@ -14,6 +14,7 @@ from benchmarks.results import FILE, Row, keep, show
 BENCHMARKS = {
     "encoder": "benchmarks.encoder_pool",
     "chat": "benchmarks.chat_pool",
+    "precision": "benchmarks.precision",
     "chat-vllm": "benchmarks.vllm_cpu",
     "servers": "benchmarks.servers",
     "fairness": "benchmarks.fairness",

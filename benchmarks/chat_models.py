@@ -18,6 +18,7 @@ from inference.pool.chat.base import ChatBase, load_chat_base
 from inference.pool.chat.engine import ChatEngine, ChatLimits
 from inference.pool.chat.requests import ChatRequest, Delta
 from inference.pool.chat.sampling import Sampling
+from inference.pool.precision import Precision
 from training.recipe.chat.decoder import LORA_LAYERS
 
 RANK = 16
@@ -55,9 +56,11 @@ def load_peft(adapters: int) -> PeftModel:
 class OurChat:
     """The chat engine with the adapters of PEFT's model. Row i has adapter i; no answer ends before its tokens."""
 
-    def __init__(self, peft: PeftModel, adapters: int, tokens: int) -> None:
+    def __init__(
+        self, peft: PeftModel, adapters: int, tokens: int, precision: Precision = Precision.FP32
+    ) -> None:
         self._tokens = tokens
-        self.base = load_chat_base(DEFAULT_CHAT_MODEL)
+        self.base = load_chat_base(DEFAULT_CHAT_MODEL, precision)
         self.base.decoder.config = replace(self.base.decoder.config, end_ids=frozenset())
         self._adapters = [_adapter(self.base, peft, number) for number in range(adapters)]
 
