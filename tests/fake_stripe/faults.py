@@ -40,6 +40,11 @@ class StripeFault(Exception):
         return cls(402, "card_error", message, code="card_declined", decline_code=decline_code, **more)
 
     @classmethod
+    def too_many(cls) -> Self:
+        """More at once, or in a second, than Stripe takes."""
+        return cls(429, "invalid_request_error", "Too many requests.", code="rate_limit")
+
+    @classmethod
     def not_modelled(cls, what: str) -> Self:
         """Stripe may do it; this stand-in does not."""
         return cls(501, "api_error", f"Not modelled: {what}")

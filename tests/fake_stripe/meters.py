@@ -61,6 +61,18 @@ def reactivate(account: Account, _params: Object, key: str) -> Object:
     return meter
 
 
+def lane(path: str, raw: Object) -> tuple[str, str] | None:
+    """What only one request may be about at a time: a customer and a meter's events. None for any other request.
+
+    docs.stripe.com, record usage, Rate limits: one concurrent call per customer per meter.
+    """
+    if path != "/v1/billing/meter_events":
+        return None
+    payload = raw.get("payload")
+    customer = payload.get("stripe_customer_id", "") if isinstance(payload, dict) else ""
+    return str(raw.get("event_name")), customer
+
+
 @answers("post", "/v1/billing/meter_events", "event_name identifier payload timestamp")
 def create_event(account: Account, params: Object) -> Object:
     now = account.now(account.objects.get(params["payload"].get("stripe_customer_id", "")))

@@ -32,6 +32,7 @@ from tests.fake_stripe import (
 from tests.fake_stripe.account import Account, Object, expand, shown, snapshot
 from tests.fake_stripe.failures import Failure, Failures
 from tests.fake_stripe.faults import StripeFault
+from tests.fake_stripe.lanes import Lanes
 from tests.fake_stripe.wire import read_params
 
 MODELLED = (
@@ -69,7 +70,10 @@ class _Kept:
 
 
 class FakeStripe(stripe.HTTPClient):
-    """Stripe in memory. `requests` are those that arrived; `account` has what came of them."""
+    """Stripe in memory. `requests` are those that arrived; `account` has what came of them.
+
+    `under_way` is called with each request's path before it is answered: a test may hold one up in it.
+    """
 
     name = "fake"
 
@@ -78,26 +82,37 @@ class FakeStripe(stripe.HTTPClient):
         self.account = Account()
         self.failures = Failures()
         self.requests: list[Request] = []
+        self.under_way: Callable[[str], None] = lambda _path: None
         self._answers: dict[str, _Kept] = {}
         self._lock = threading.RLock()
+        self._lanes = Lanes()
 
     def request(
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None, **_: Any
     ) -> tuple[str, int, Mapping[str, str]]:
         """Answer one request: body, status and headers. Raises APIConnectionError for a planned loss."""
-        path = urlsplit(url).path
-        with self._lock:
-            failure = self.failures.take(method, path)
-            if failure in {Failure.TIMEOUT_BEFORE, Failure.RESET}:
-                raise stripe.APIConnectionError(f"{failure}", should_retry=True)
-            if failure is Failure.RATE_LIMITED:
-                return self._write(429, StripeFault(429, "rate_limit_error", "Too many requests.").body)
-            if failure is Failure.BROKEN:
-                return self._write(500, StripeFault(500, "api_error", "Something broke.").body)
-            status, answer = self._answer(method, path, read_params(method, url, post_data), headers or {})
-            if failure is Failure.TIMEOUT_AFTER:
-                raise stripe.APIConnectionError(f"{failure}", should_retry=True)
-            return self._write(status, answer)
+        path, params = urlsplit(url).path, read_params(method, url, post_data)
+        with self._lanes.entered(meters.lane(path, params)) as is_free:
+            self.under_way(path)
+            with self._lock:
+                if not is_free:
+                    return self._write(429, StripeFault.too_many().body)
+                return self._meet_failures(method, path, params, headers or {})
+
+    def _meet_failures(
+        self, method: str, path: str, params: Object, headers: Mapping[str, str]
+    ) -> tuple[str, int, Mapping[str, str]]:
+        failure = self.failures.take(method, path)
+        if failure in {Failure.TIMEOUT_BEFORE, Failure.RESET}:
+            raise stripe.APIConnectionError(f"{failure}", should_retry=True)
+        if failure is Failure.RATE_LIMITED:
+            return self._write(429, StripeFault.too_many().body)
+        if failure is Failure.BROKEN:
+            return self._write(500, StripeFault(500, "api_error", "Something broke.").body)
+        status, answer = self._answer(method, path, params, headers)
+        if failure is Failure.TIMEOUT_AFTER:
+            raise stripe.APIConnectionError(f"{failure}", should_retry=True)
+        return self._write(status, answer)
 
     def close(self) -> None:
         """There is nothing to close."""

@@ -1,8 +1,11 @@
 """Stripe's stand-in in what the contract test does not ask: time, failures of cards, meters' reports, and its own honesty."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from billing.stripe.client import StripeRefused
+from billing.stripe.client import StripeRefused, StripeUnavailable
 from tests.fake_stripe import openapi
 from tests.fake_stripe.account import Account
 from tests.fake_stripe.catalogue import create_product
@@ -163,6 +166,25 @@ def test_usage_that_does_not_count_is_answered_well_and_reported_later(shop, eve
     assert found["code"] == code
     assert found["sample_errors"][0]["request"]["identifier"].startswith("test-")
     assert [one["id"] for one in shop.client.get("/v2/core/events")["data"]] == [report["id"]]
+
+
+def test_two_calls_at_once_for_a_customer_and_meter_are_one_too_many(shop):
+    entered, leave = threading.Event(), threading.Event()
+
+    def hold_up(_path):
+        if not entered.is_set():
+            entered.set()
+            assert leave.wait(10)
+
+    shop.fake.under_way = hold_up
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(shop.use, "1", "one", START)
+        assert entered.wait(10)
+        with pytest.raises(StripeUnavailable):
+            shop.use("1", "two", START)
+        leave.set()
+        assert first.result()["identifier"] == "one"
+    assert shop.use("1", "two", START)["identifier"] == "two"
 
 
 def test_an_identifier_is_good_again_after_a_day(shop):
