@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from billing import standing
 from billing.cancelling import mark_uncollectible, void
 from billing.credits import grant_credit
 from billing.invoices import InvoiceStateError, lock_invoice
@@ -43,6 +44,7 @@ def follow(session: Session, row: StripeInvoice, answer: dict[str, Any], at: dat
         _give_up(session, row, invoice, at)
     if row.status == "uncollectible" and invoice.status is InvoiceStatus.OPEN:
         mark_uncollectible(session, STRIPE, invoice.id, "Given up at Stripe")
+    standing.refresh(session, row.tenant_id, at)
 
 
 def hold(row: StripeInvoice, invoice: Invoice | None, reason: str, at: datetime) -> None:
