@@ -58,7 +58,7 @@ css-check: $(VENV)/.installed-dev ## Check that static/css/app.css is what asset
 		cmp "$$built" static/css/app.css || { echo "static/css/app.css is out of date: run make css"; exit 1; }
 
 .PHONY: bench
-bench: $(VENV)/.installed-dev ## Compare with peers; QUICK=1 takes 5 minutes, ARGS=encoder runs one
+bench: $(VENV)/.installed-dev ## Compare with peers, which the first run installs (10 minutes); QUICK=1 takes 5, ARGS=encoder runs one
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: bench-billing
@@ -66,8 +66,8 @@ bench-billing: $(VENV)/.installed-dev ## Compare the ledger with plain Postgres,
 	$(BIN)/python -m benchmarks.money $(if $(QUICK),--quick)
 
 .PHONY: clean
-clean: ## Delete .venv and caches; the data in .adaptary stays
-	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+clean: ## Delete .venv, the benchmarks' peers and caches; the data in .adaptary stays
+	rm -rf $(VENV) .bench .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/pip:

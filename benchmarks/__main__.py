@@ -1,6 +1,7 @@
 """`python -m benchmarks [--quick] [NAME …]`: run the benchmarks, or those named.
 
-Each compares with a peer in the same run. Prints a table and writes benchmarks/results.json.
+Each compares with a peer in the same run. Prints a table and writes benchmarks/results.json. The first run installs
+infinity-emb, Flask and vLLM into environments of their own in .bench/, which takes about ten minutes.
 """
 
 import argparse

@@ -64,6 +64,11 @@ class OurChat:
         self.base.decoder.config = replace(self.base.decoder.config, end_ids=frozenset())
         self._adapters = [_adapter(self.base, peft, number) for number in range(adapters)]
 
+    @property
+    def adapter_bytes(self) -> int:
+        """Memory of one adapter."""
+        return self._adapters[0].size_bytes
+
     def answer(self, prompts: Sequence[Prompt]) -> list[str]:
         """Answers to all prompts, asked at once, greedily."""
         engine = ChatEngine(self.base, ChatLimits(rows=2 * len(prompts), kv_tokens=1 << 16))

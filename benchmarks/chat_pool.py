@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.chat_models import RANK, OurChat, Prompt, load_peft, make_prompts
 from benchmarks.encoder_models import adapter_name
-from benchmarks.results import Row
+from benchmarks.results import Row, counted
 from training.recipe.chat.decoder import LORA_LAYERS
 
 SIZES = (1, 8, 32)
@@ -33,7 +33,7 @@ def measure(quick: bool) -> Iterator[Row]:
         times = _race({"ours": contest.ours, "mixed": contest.mixed, "alone": contest.alone}, prompts, rounds)
         ours = size * tokens / times["ours"]
         setting = (
-            f"SmolLM2-135M, {size} rows of {tokens} tokens after prompts of 16 to 64, an adapter each: rank {RANK}, all "
+            f"SmolLM2-135M, {counted(size, 'row')} of {tokens} tokens after prompts of 16 to 64, an adapter each: rank {RANK}, all "
             f"maps of the top {LORA_LAYERS} layers; one thread, median of {rounds}; {apart} answers differ"
         )
         for name, peer in (
@@ -41,6 +41,7 @@ def measure(quick: bool) -> Iterator[Row]:
             ("peft-mixed", size * tokens / times["mixed"]),
         ):
             yield Row(f"chat/{size}/{name}", ours, peer, ours / peer, "tokens/s", setting)
+    yield contest.memory()
 
 
 class _Contest:
@@ -51,6 +52,15 @@ class _Contest:
         self._peft = load_peft(adapters)
         self._ours = OurChat(self._peft, adapters, tokens)
         self.ours = self._ours.answer
+
+    def memory(self) -> Row:
+        """What an adapter takes."""
+        ours = self._ours.adapter_bytes / 1024
+        name = f".{adapter_name(0)}.weight"
+        parameters = (value for key, value in self._peft.named_parameters() if key.endswith(name))
+        peer = sum(parameter.nbytes for parameter in parameters) / 1024
+        setting = f"an adapter of rank {RANK} on all maps of the top {LORA_LAYERS} layers"
+        return Row("chat-adapter-memory/peft", ours, peer, peer / ours, "KiB", setting)
 
     def mixed(self, prompts: Sequence[Prompt]) -> list[str]:
         """Answers of one padded batch that mixes adapters."""

@@ -28,7 +28,7 @@ from benchmarks.encoder_models import (
     load_bert,
     make_batches,
 )
-from benchmarks.results import Row
+from benchmarks.results import Row, counted
 from core.catalogue import DEFAULT_BASE_MODEL
 from inference.pool.adapter_blocks import place
 from inference.pool.adapter_cache import AdapterCache
@@ -65,7 +65,7 @@ def _throughput(peft: PeftTenants, bases: dict[str, LoadedBase], quick: bool) ->
         times = _race(contenders, batches, rounds)
         texts = BATCH * count
         setting = (
-            f"{tenants} tenants' adapters of rank {RANK}, batches of {BATCH} texts of 8 to 64 tokens, one thread, "
+            f"adapters of {counted(tenants, 'tenant')}, rank {RANK}, batches of {BATCH} texts of 8 to 64 tokens, one thread, "
             f"median of {rounds}; outputs {apart:.0e} apart from PEFT's"
         )
         for name in contenders:
@@ -158,7 +158,7 @@ def _loading(peft: PeftTenants, bases: dict[str, LoadedBase], rounds: int) -> It
             peer=peer,
             ratio=peer / ours,
             unit="ms",
-            setting=f"{resident} adapters of rank {RANK} in memory already{more}, median of {rounds}",
+            setting=f"{counted(resident, 'adapter')} of rank {RANK} in memory already{more}, median of {rounds}",
         )
 
 

@@ -26,6 +26,11 @@ class Row:
     setting: str
 
 
+def counted(number: int, noun: str) -> str:
+    """The number and what it counts: 1 row, 8 rows."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def show(rows: Sequence[Row]) -> None:
     """Print `rows` as a table."""
     cells = [("name", "ours", "peer", "ratio", "unit", "setting")]

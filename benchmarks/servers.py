@@ -20,7 +20,7 @@ from benchmarks.http_load import load
 from benchmarks.peer_servers import PeerServer, flask_pipeline, infinity
 from benchmarks.peer_venv import PeerUnavailable
 from benchmarks.pool_server import PoolServer, pool_server
-from benchmarks.results import Row
+from benchmarks.results import Row, counted
 
 TENANTS = 8
 CONNECTIONS = 32
@@ -75,7 +75,7 @@ def measure(quick: bool) -> Iterator[Row]:
             unit="requests/s",
             setting=(
                 f"over HTTP on {CONNECTIONS} connections, a text of 8 to 64 tokens each; ours: the pool with {TENANTS} "
-                f"tenants' adapters of rank {RANK}; peer: {peer.tenants} merged; median of {rounds} times {seconds:g} s"
+                f"tenants' adapters of rank {RANK}; peer: {counted(peer.tenants, 'merged model')}; median of {rounds} times {seconds:g} s"
             ),
         )
 

@@ -19,7 +19,7 @@ import torch
 from benchmarks.chat_models import RANK, OurChat, Prompt, load_peft, make_prompts
 from benchmarks.encoder_models import adapter_name
 from benchmarks.peer_venv import PeerUnavailable, peer_environ, peer_venv
-from benchmarks.results import Row
+from benchmarks.results import Row, counted
 from core.catalogue import DEFAULT_CHAT_MODEL, get_base_model
 from stack.child import ROOT
 from training.recipe.chat.decoder import LORA_LAYERS
@@ -113,7 +113,7 @@ def _compare(ours: OurChat, peer: _Vllm, prompts: Sequence[Prompt], tokens: int,
         ratio=statistics.median(b / a for a, b in zip(own, other, strict=True)),
         unit="tokens/s",
         setting=(
-            f"{VLLM.strip()} in fp32; SmolLM2-135M, {size} rows of {tokens} tokens after prompts of 16 to 64, an adapter "
+            f"{VLLM.strip()} in fp32; SmolLM2-135M, {counted(size, 'row')} of {tokens} tokens after prompts of 16 to 64, an adapter "
             f"each: rank {RANK}, all maps of the top {LORA_LAYERS} layers; one thread, median of {rounds}; {apart} answers differ"
         ),
     )
