@@ -6,7 +6,7 @@ two that draw at once never take a grant below zero.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -150,15 +150,18 @@ def spendable_cents(listed: Sequence[Credit], currency: str, at: datetime | None
 def draw_credits(session: Session, invoice: Invoice, at: datetime) -> int:
     """Set a tenant's credits against a draft's lines, as far as they go; returns the cents drawn.
 
-    Soonest expiry goes first, then what was given before what was paid for, then the oldest. Tax is not paid with
-    credits. Wants an operator session.
+    Soonest expiry goes first, then what was given before what was paid for, then the oldest. What the invoice's
+    period ended with is drawn, though it has expired by `at`. Tax is not paid with credits. Wants an operator session.
     """
     hold_credits(session, invoice.tenant_id)
     left = invoice.total_cents
+    period_over = min(at, invoice.period_end - timedelta.resolution)
     for credit in list_credits(session, invoice.tenant_id):
         if left <= 0:
             break
-        if credit.is_spendable(at) and credit.grant.currency == invoice.currency:
+        if credit.grant.granted_at > at or credit.has_expired(period_over):
+            continue
+        if credit.balance_cents > 0 and credit.grant.currency == invoice.currency:
             part = min(left, credit.balance_cents)
             _enter(session, credit.grant, -part, at, invoice.id)
             left -= part

@@ -51,6 +51,7 @@ class Settings:
     stripe_secret_key: str = field(repr=False)
     stripe_webhook_secret: str = field(repr=False)
     stripe_automatic_tax: bool
+    trial_credit_cents: int
     smtp_url: str = field(repr=False)
     mail_from: str
     max_upload_bytes: int
@@ -94,6 +95,7 @@ class Settings:
             stripe_secret_key=reader.prefixed("STRIPE_SECRET_KEY", "sk_", "rk_"),
             stripe_webhook_secret=reader.prefixed("STRIPE_WEBHOOK_SECRET", "whsec_"),
             stripe_automatic_tax=reader.switch("STRIPE_AUTOMATIC_TAX"),
+            trial_credit_cents=reader.whole_number("TRIAL_CREDIT_CENTS", 500),
             smtp_url=reader.prefixed("SMTP_URL", "smtp://", "smtps://"),
             mail_from=reader.text("MAIL_FROM", "Adaptary <adaptary@localhost>"),
             max_upload_bytes=reader.positive_int("MAX_UPLOAD_BYTES", 1 << 30),

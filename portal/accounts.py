@@ -9,11 +9,13 @@ from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from billing.plans import DEFAULT_PLAN_CODE, subscribe
+from billing.credits import grant_credit
+from billing.plans import DEFAULT_PLAN_CODE, get_plan, subscribe
 from core import audit
 from core.clock import now
 from core.config import get_settings
 from core.crypto import new_data_key
+from core.models.credit_grants import CreditKind
 from core.models.staff import StaffMember
 from core.models.tenants import Tenant, TenantStatus
 from core.models.users import Invite, User
@@ -61,7 +63,9 @@ def check_password(password: str, email: str) -> str:
 def sign_up(
     session: Session, *, tenant_name: str, name: str, email: str, password: str
 ) -> tuple[Tenant, User]:
-    """Make a tenant with its first admin, on the default plan. `session` is an operator session.
+    """Make a tenant with its first admin, on the default plan and with the trial's credit.
+
+    `session` is an operator session.
 
     Raises AccountError for an address that is taken or a password that is too short.
     """
@@ -81,8 +85,17 @@ def sign_up(
     session.flush()
     user = _add_user(session, tenant_id, user_name, address, password, Role.ADMIN)
     subscribe(session, tenant_id, DEFAULT_PLAN_CODE, at=now())
+    _give_trial_credit(session, tenant_id)
     audit.record(session, _scope_of(user), "tenant.signed_up", tenant, {"terms_version": TERMS_VERSION})
     return tenant, user
+
+
+def _give_trial_credit(session: Session, tenant_id: UUID) -> None:
+    cents = get_settings().trial_credit_cents
+    if cents:
+        actor = Actor(ActorKind.SYSTEM, None, "sign-up")
+        currency = get_plan(session, DEFAULT_PLAN_CODE).currency
+        grant_credit(session, actor, tenant_id, CreditKind.TRIAL, cents, currency, "Trial")
 
 
 def find_user(session: Session, email: str, password: str) -> User | StaffMember | None:

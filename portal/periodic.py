@@ -1,6 +1,7 @@
 """What the clock calls: one short function per periodic task, each in a session of its own."""
 
 from billing.close import close_due
+from billing.credits import expire_credits
 from billing.stripe import jobs as stripe_jobs
 from core.db import operator_session
 from inference.gateway import kept_answers
@@ -40,9 +41,10 @@ def requeue_batches() -> None:
 
 
 def close_month() -> None:
-    """Make the invoices of months that have ended."""
+    """Make the invoices of months that have ended, and end the credits that have expired."""
     with operator_session("invoice every tenant") as session:
         close_due(session)
+        expire_credits(session)  # which the invoices of the month that is over still drew
         session.commit()
 
 

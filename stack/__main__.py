@@ -20,6 +20,9 @@ from stack.supervisor import Supervisor
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+# The demo's tenants use less than the credit that new tenants have: its invoices would ask for nothing.
+_DEMO_DEFAULTS = {"TRIAL_CREDIT_CENTS": "0"}
+
 
 class _Stopped(Exception):
     """Somebody asked us to stop."""
@@ -46,7 +49,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(folder: StateFolder, options: argparse.Namespace) -> int:
-    environment = StackEnvironment.prepare(os.environ, folder)
+    shell = _DEMO_DEFAULTS | os.environ if options.command == "demo" else os.environ
+    environment = StackEnvironment.prepare(shell, folder)
     supervisor = Supervisor(folder.logs, keep_open=[folder.lock])
     with _stopping(supervisor):
         _start(supervisor, environment, folder, ray=options.command == "serve" and options.ray)

@@ -74,6 +74,7 @@ class Services:
             "STATE_DIR": str(state),
             "BLOB_URL": f"file://{state}/blobs",
             "LOG_LEVEL": "WARNING",
+            "TRIAL_CREDIT_CENTS": "0",  # what a test's tenant used is asked for; the trial has a test of its own
         }
 
 

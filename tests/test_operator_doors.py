@@ -47,6 +47,7 @@ EXPECTED = {
     "portal/periodic.py",
     "portal/views/auth.py",
     "portal/views/operator/audit.py",
+    "portal/views/operator/credits.py",
     "portal/views/operator/invoices.py",
     "portal/views/operator/plans.py",
     "portal/views/operator/pool.py",

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from billing import wording
 from billing.bills import tenant_bill
+from billing.credits import list_credits, spendable_cents
 from billing.invoices import list_invoices, months_being_checked, totals
 from billing.periods import Month
 from core.clock import now
@@ -24,13 +25,15 @@ bp = Blueprint("invoices", __name__, url_prefix="/invoices")
 def index() -> ResponseReturnValue:
     month = Month.containing(now())
     found = list_invoices(db())
+    bill = tenant_bill(db(), scope().tenant_id, month)
     return render_template(
         "invoices/index.html",
         invoices=found,
         totals=totals(db(), found),
         being_checked=months_being_checked(db()),
+        credit_cents=spendable_cents(list_credits(db(), scope().tenant_id), bill.currency),
         month=month,
-        bill=tenant_bill(db(), scope().tenant_id, month),
+        bill=bill,
         is_invoiced=any(invoice.period_start == month.start for invoice in found),
         shown_status=invoices.shown_status,
     )

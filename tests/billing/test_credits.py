@@ -90,11 +90,16 @@ def test_soonest_expiry_goes_first_then_what_was_given_then_the_oldest(db, tenan
 
 @pytest.mark.parametrize(
     "unusable",
-    [{"until": FEBRUARY.start}, {"at": after(JANUARY) + timedelta(seconds=1)}, {"currency": "EUR"}],
+    [{"until": FEBRUARY.start - timedelta.resolution}, {"at": after(JANUARY) + timedelta(seconds=1)}, {"currency": "EUR"}],
 )
 def test_credit_that_expired_or_is_not_there_yet_or_of_another_currency_is_not_drawn(db, tenant, unusable):
     give(db, tenant, 1000, **unusable)
     assert close(db).credits_cents == 0
+
+
+def test_credit_that_lasts_to_the_end_of_a_month_pays_for_that_month(db, tenant):
+    give(db, tenant, 1000, until=FEBRUARY.start)
+    assert close(db).credits_cents == 1000
 
 
 def test_a_void_invoice_gives_its_credits_back(db, tenant):
