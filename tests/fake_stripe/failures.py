@@ -38,6 +38,10 @@ class Failures:
         """Let the next requests to a path fail."""
         self._planned.append(Planned(failure, method, path, times))
 
+    def clear(self) -> None:
+        """Let nothing fail any more."""
+        self._planned.clear()
+
     def take(self, method: str, path: str) -> Failure | None:
         """The failure that this request meets."""
         for planned in self._planned:

@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 
 from billing.corrections import reverse
@@ -23,12 +25,12 @@ def meter_of(kind: UsageKind) -> str:
         return get_stripe_id(session, StripeType.METER, kind)
 
 
-def counted(stripe, tenant, kind=UsageKind.PREDICTION, month=JANUARY) -> int:
-    """What Stripe's meter has for the tenant in the month."""
+def counted(stripe, tenant, kind=UsageKind.PREDICTION, since=JANUARY.start, until=JANUARY.end) -> int:
+    """What Stripe's meter has for the tenant, by default in January."""
     params = {
         "customer": customer_of(tenant.id).customer_id,
-        "start_time": int(month.start.timestamp()),
-        "end_time": int(month.end.timestamp()),
+        "start_time": int(since.timestamp()),
+        "end_time": int(until.timestamp()),
     }
     [whole] = stripe.client.each(f"/v1/billing/meters/{meter_of(kind)}/event_summaries", params)
     return int(whole["aggregated_value"])
@@ -203,6 +205,38 @@ def test_usage_that_stripe_took_and_then_rejected_can_be_sent_again(stripe):
     stripe.report()
     assert [(one.sequence, one.status) for one in reports_of(tenant)] == [(2, ReportStatus.SENT)]
     assert counted(stripe, tenant) == 1_000
+
+
+HOURS = st.integers(1, 30)
+STEPS = st.one_of(
+    st.tuples(st.just("use"), st.integers(1, 10**6), st.integers(0, 20)),
+    st.tuples(st.just("fail"), st.sampled_from(Failure), st.integers(1, 3)),
+    st.tuples(st.just("report"), HOURS, HOURS),
+)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEPS, min_size=3, max_size=10))
+def test_whatever_fails_when_every_token_is_counted_once(stripe, steps):
+    tenant = stripe.subscribe()
+    begun = stripe.at
+    used = 0
+    stripe.travel(begun + timedelta(hours=24))
+    for what, first, second in steps:
+        if what == "use":
+            stripe.use(tenant, stripe.at - timedelta(hours=second), first)
+            used += first
+        elif what == "fail":
+            stripe.fake.failures.plan(first, EVENTS, times=second)
+        else:
+            stripe.travel(stripe.at + timedelta(hours=first))
+            stripe.report()
+    stripe.fake.failures.clear()
+    for _ in range(3):
+        stripe.travel(stripe.at + timedelta(hours=26))
+        stripe.report()
+    assert {report.status for report in reports_of(tenant)} <= {ReportStatus.SENT}
+    assert counted(stripe, tenant, since=begun, until=stripe.at) == used
 
 
 def test_only_a_rejected_report_can_be_changed_by_staff(stripe):
