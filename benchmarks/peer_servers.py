@@ -59,14 +59,12 @@ def _body(model: str, text: str) -> bytes:
 def infinity(models: Sequence[Path]) -> Iterator[PeerServer]:
     """infinity-emb with the models in these folders. Raises PeerUnavailable."""
     venv, port = peer_venv("infinity", INFINITY), free_port()
-    named = [
-        part for model in models for part in ("--model-id", str(model), "--served-model-name", model.name)
-    ]
-    command = [
-        *(str(venv / "bin" / "infinity_emb"), "v2", *named, "--host", HOST, "--port", str(port)),
-        *("--engine", "torch", "--device", "cpu", "--no-vector-disk-cache"),
-        "--no-model-warmup",
-    ]
+    options = ["--host", HOST, "--port", str(port), "--engine", "torch", "--device", "cpu"]
+    # No cache of answers, and the load warms it up.
+    options += ["--no-vector-disk-cache", "--no-model-warmup"]
+    for model in models:
+        options += ["--model-id", str(model), "--served-model-name", model.name]
+    command = [str(venv / "bin" / "infinity_emb"), "v2", *options]
     with _serving(venv, command, {}, PeerServer(port, tuple(model.name for model in models))) as server:
         yield server
 
@@ -78,11 +76,9 @@ def flask_pipeline(models: Sequence[Path]) -> Iterator[PeerServer]:
     Raises PeerUnavailable.
     """
     venv, port = peer_venv("flask-pipeline", FLASK), free_port()
-    cores = len(os.sched_getaffinity(0))
-    command = [
-        *(str(venv / "bin" / "gunicorn"), "--chdir", "benchmarks", "--bind", f"{HOST}:{port}"),
-        *("--workers", str(cores), "--threads", str(_THREADS), "--timeout", "120", "flask_pipeline_app:app"),
-    ]
+    options = ["--chdir", "benchmarks", "--bind", f"{HOST}:{port}", "--timeout", "120", "--keep-alive", "120"]
+    options += ["--workers", str(len(os.sched_getaffinity(0))), "--threads", str(_THREADS)]
+    command = [str(venv / "bin" / "gunicorn"), *options, "flask_pipeline_app:app"]
     environ = {"MODELS": str(models[0].parent), "OMP_NUM_THREADS": "1"}
     with _serving(venv, command, environ, PeerServer(port, tuple(model.name for model in models))) as server:
         yield server

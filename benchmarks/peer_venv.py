@@ -39,8 +39,7 @@ def peer_venv(name: str, requirements: str, *, without: Sequence[str] = ()) -> P
         if without:
             _run(pip, "uninstall", "--quiet", "--yes", *without)
     except subprocess.CalledProcessError as error:
-        last = (error.stderr or "").strip().rpartition("\n")[2]
-        raise PeerUnavailable(f"{name} does not install: {last}") from None
+        raise PeerUnavailable(f"{name} does not install: {_reason(error.stderr)}") from None
     except subprocess.TimeoutExpired:
         raise PeerUnavailable(f"{name} did not install within {_INSTALL_SECONDS} s") from None
     wanted.rename(installed)
@@ -50,6 +49,12 @@ def peer_venv(name: str, requirements: str, *, without: Sequence[str] = ()) -> P
 def peer_environ(venv: Path) -> dict[str, str]:
     """Variables to start the peer with: it has nothing of ours, fetches nothing and reports to nobody."""
     return {"PATH": os.environ["PATH"], "HOME": str(venv), "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
+
+
+def _reason(output: str) -> str:
+    """The error in pip's output, which hints may follow."""
+    errors = [line for line in output.splitlines() if line.startswith("ERROR: ")]
+    return errors[-1].removeprefix("ERROR: ") if errors else output.strip()
 
 
 def _run(*command: str) -> None:
