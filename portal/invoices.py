@@ -12,8 +12,10 @@ from billing.invoice_pdf import invoice_pdf
 from billing.invoices import is_overdue, lines_of
 from billing.payments import PaymentInstructions, list_payments, payment_provider
 from billing.settlement import Settlement, settlement_of
+from billing.stripe.mirror import find_invoice_of
 from core.models.billing import Collection, Invoice, InvoiceLine, InvoiceStatus
 from core.models.payments import CreditNote, Payment
+from core.models.stripe import StripeInvoice
 from core.models.tenants import Tenant
 from portal.downloads import csv_file, pdf_file
 
@@ -22,7 +24,7 @@ OVERDUE = "overdue"
 
 @dataclass(frozen=True)
 class ShownInvoice:
-    """An invoice with what its page has of it; `payment` only while a transfer can pay it."""
+    """An invoice with what its page has of it; `payment` only while a transfer can pay it, `charge` while a card can."""
 
     invoice: Invoice
     tenant: Tenant
@@ -31,6 +33,7 @@ class ShownInvoice:
     credit_notes: Sequence[CreditNote]
     payments: Sequence[Payment]
     payment: PaymentInstructions | None
+    charge: StripeInvoice | None
 
     @property
     def lines_cents(self) -> int:
@@ -59,10 +62,8 @@ def shown_status(invoice: Invoice) -> str:
 
 def show(session: Session, invoice: Invoice) -> ShownInvoice:
     """Read what an invoice's page shows."""
-    awaits_transfer = (
-        invoice.status in (InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE)
-        and invoice.collection is Collection.BANK_TRANSFER
-    )
+    is_owed = invoice.status in (InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE)
+    awaits_transfer = is_owed and invoice.collection is Collection.BANK_TRANSFER
     return ShownInvoice(
         invoice,
         session.get_one(Tenant, invoice.tenant_id),
@@ -71,6 +72,7 @@ def show(session: Session, invoice: Invoice) -> ShownInvoice:
         list_credit_notes(session, invoice),
         list_payments(session, invoice),
         payment_provider().instructions(invoice) if awaits_transfer else None,
+        find_invoice_of(session, invoice.id) if is_owed else None,
     )
 
 
