@@ -33,7 +33,10 @@ def push_all(client: StripeClient, at: datetime | None = None) -> None:
     """Bring Stripe's invoices to where ours are; one that fails does not keep the others."""
     at = at or now()
     for note_id in _unpushed_notes():
-        _push_note(client, note_id, at)
+        try:
+            _push_note(client, note_id, at)
+        except Exception:
+            log.exception("credit_note_not_at_stripe", credit_note=str(note_id))
     waiting = select(CreditNote.invoice_id).where(CreditNote.stripe_credit_note_id.is_(None))
     with operator_session("find every tenant's invoices that changed here and not at Stripe") as session:
         rows = session.execute(
@@ -42,8 +45,11 @@ def push_all(client: StripeClient, at: datetime | None = None) -> None:
             .where(StripeInvoice.status.in_(("open", "uncollectible")), Invoice.id.not_in(waiting))
         ).all()
     for stripe_invoice_id, ours, stripes in rows:
-        if (ours, stripes) in _ACTIONS:
-            _push_status(client, stripe_invoice_id, *_ACTIONS[ours, stripes], at)
+        try:
+            if (ours, stripes) in _ACTIONS:
+                _push_status(client, stripe_invoice_id, *_ACTIONS[ours, stripes], at)
+        except Exception:
+            log.exception("stripe_invoice_not_changed", stripe_invoice=stripe_invoice_id)
 
 
 def _push_status(
@@ -55,9 +61,6 @@ def _push_status(
     except StripeRefused as problem:
         # It may have come there by itself: what it says now decides.
         log.warning("stripe_invoice_not_changed", stripe_invoice=stripe_invoice_id, code=problem.code)
-    except Exception:
-        log.exception("stripe_invoice_not_changed", stripe_invoice=stripe_invoice_id)
-        return
     mirror.fetch_invoice(client, stripe_invoice_id, at)
 
 
@@ -79,11 +82,7 @@ def _push_note(client: StripeClient, note_id: UUID, at: datetime) -> None:
         row = mirror.find_invoice_of(session, note.invoice_id)
         if row is None or note.stripe_credit_note_id is not None:
             return
-        try:
-            note.stripe_credit_note_id = _find_note(client, row, note) or _make_note(client, row, note, at)
-        except Exception:
-            log.exception("credit_note_not_at_stripe", credit_note=note.number)
-            return
+        note.stripe_credit_note_id = _find_note(client, row, note) or _make_note(client, row, note, at)
         session.commit()
     mirror.fetch_invoice(client, row.stripe_invoice_id, at)
 

@@ -12,7 +12,14 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from billing.stripe import outbox
-from billing.stripe.catalogue_sync import CUSTOMER_KEY, VALUE_KEY, StripeType, event_name, get_stripe_id
+from billing.stripe.catalogue_sync import (
+    CUSTOMER_KEY,
+    VALUE_KEY,
+    NotAtStripe,
+    StripeType,
+    event_name,
+    get_stripe_id,
+)
 from billing.stripe.client import StripeClient, StripeRefused, StripeUnavailable
 from billing.stripe.deadlines import Deadline, never
 from billing.stripe.locks import held
@@ -102,6 +109,9 @@ def _settle(client: StripeClient, report_id: UUID, at: datetime) -> bool:
         if unknown and (too_old or not remembered):
             return _settle_by_summary(client, report, customer, at, too_old=too_old)
         return _send(client, report, customer)
+    except (StripeRefused, NotAtStripe) as problem:
+        _write(report_id, ReportStatus.REJECTED, str(problem))
+        return True
     except StripeUnavailable as problem:
         log.warning("usage_report_unanswered", report=str(report_id), attempts=report.attempts)
         _write(report_id, ReportStatus.SENDING, str(problem), keeps_due=True)
