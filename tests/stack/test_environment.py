@@ -9,6 +9,7 @@ from core.config import Settings
 from stack.environment import StackEnvironment
 from stack.errors import StackError
 from stack.ports import free_port
+from stack.processes import apps
 from stack.state import StateFolder
 
 SECRETS = ("SECRET_KEY", "API_KEY_PEPPER", "MASTER_KEY")
@@ -31,6 +32,15 @@ def test_the_apps_settings_are_complete(shell, folder):
     settings = Settings.from_environment(environment.for_apps())
     assert settings.portal_url == f"http://127.0.0.1:{shell['WEB_PORT']}"
     assert settings.state_dir == folder.path
+
+
+def test_a_worker_for_stripe_runs_where_stripe_collects(shell, folder):
+    shell["STRIPE_SECRET_KEY"] = "sk_test_0"
+    names = [process.name for process in apps(StackEnvironment.prepare(shell, folder))]
+    assert "billing-worker" in names
+    del shell["STRIPE_SECRET_KEY"]
+    names = [process.name for process in apps(StackEnvironment.prepare(shell, folder))]
+    assert "billing-worker" not in names
 
 
 def test_a_command_in_another_shell_finds_the_stack(shell, folder):
