@@ -4,6 +4,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from billing import standing
 from billing.credit_notes import list_credit_notes
 from billing.credits import return_credits
 from billing.invoices import InvoiceStateError, lock_invoice, note_change, require_status
@@ -37,7 +38,7 @@ def void(session: Session, actor: Actor, invoice_id: UUID, reason: str) -> Invoi
     invoice.status, invoice.voided_at, invoice.marked_by = InvoiceStatus.VOID, at, actor.label
     invoice.paid_at, invoice.payment_reference = None, None
     _add_note(invoice, f"Void: {reason}")
-    session.flush()
+    standing.refresh(session, invoice.tenant_id)
     note_change(session, actor, "invoice.voided", invoice, {"reason": reason})
     return invoice
 

@@ -69,7 +69,7 @@ def issue_credit_note(
     session.add(note)
     _carry_out(session, actor, invoice, note, at)
     if due and due == settled.to_pay_cents:
-        settle(invoice, actor, note.number, at)
+        settle(session, invoice, actor, note.number, at)
     session.flush()
     detail = {"credit_note": note.number, "amount_cents": amount_cents, "reason": reason}
     note_change(session, actor, "invoice.credited", invoice, detail)

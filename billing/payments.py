@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from billing import standing
 from billing.invoices import (
     InvoiceStateError,
     lock_invoice,
@@ -124,7 +125,7 @@ def record_payment(
         )
     )
     if amount_cents == left:
-        settle(invoice, actor, reference, paid_at)
+        settle(session, invoice, actor, reference, paid_at)
     session.flush()
     action = "invoice.paid" if invoice.status is InvoiceStatus.PAID else "invoice.paid_in_part"
     detail = {"amount_cents": amount_cents, "reference": reference, "paid_on": f"{paid_at:%Y-%m-%d}"}
@@ -132,10 +133,14 @@ def record_payment(
     return invoice
 
 
-def settle(invoice: Invoice, actor: Actor, reference: str, at: datetime) -> None:
-    """Mark an invoice as paid, since nothing is left to pay; `reference` is what paid the last of it."""
+def settle(session: Session, invoice: Invoice, actor: Actor, reference: str, at: datetime) -> None:
+    """Mark an invoice as paid, since nothing is left to pay; `reference` is what paid the last of it.
+
+    A tenant that was suspended for it is let in again with the transaction.
+    """
     invoice.status, invoice.paid_at = InvoiceStatus.PAID, at
     invoice.payment_reference, invoice.marked_by = reference, actor.label
+    standing.refresh(session, invoice.tenant_id)
 
 
 def list_payments(session: Session, invoice: Invoice) -> Sequence[Payment]:

@@ -90,7 +90,11 @@ def test_soonest_expiry_goes_first_then_what_was_given_then_the_oldest(db, tenan
 
 @pytest.mark.parametrize(
     "unusable",
-    [{"until": FEBRUARY.start - timedelta.resolution}, {"at": after(JANUARY) + timedelta(seconds=1)}, {"currency": "EUR"}],
+    [
+        {"until": FEBRUARY.start - timedelta.resolution},
+        {"at": after(JANUARY) + timedelta(seconds=1)},
+        {"currency": "EUR"},
+    ],
 )
 def test_credit_that_expired_or_is_not_there_yet_or_of_another_currency_is_not_drawn(db, tenant, unusable):
     give(db, tenant, 1000, **unusable)

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select
 
+from billing import standing
 from billing.cancelling import mark_uncollectible, void
 from billing.close import close_month
 from billing.invoices import InvoiceNotFound, InvoiceStateError, to_pay_cents
@@ -22,6 +23,7 @@ from core.db import operator_session
 from core.models.audit import AuditEvent, StaffEvent
 from core.models.billing import Collection, Invoice, InvoiceStatus
 from core.models.stripe import StripeCustomer
+from core.models.tenants import Tenant
 from tests.billing.months import FEBRUARY, JANUARY, MARCH, STAFF, after, old_tenant, on, pay
 
 
@@ -166,3 +168,17 @@ def test_bank_transfer_says_where_to_pay_and_what_to_write(db, invoice):
     assert dict(told.details)["Reference"] == "2025-000001"
     assert "Account" not in dict(BankTransfer("Adaptary Ltd", "").instructions(invoice).details)
     assert isinstance(payment_provider(), BankTransfer)
+
+
+def test_a_tenant_that_was_suspended_is_let_in_with_the_payment(db, invoice):
+    assert standing.refresh(db, invoice.tenant_id).suspended_at is not None
+    record_payment(db, STAFF, invoice.id, 2000, "first")
+    assert db.get_one(Tenant, invoice.tenant_id).payment_suspended_at is not None
+    record_payment(db, STAFF, invoice.id, 900, "second")
+    assert db.get_one(Tenant, invoice.tenant_id).payment_suspended_at is None
+
+
+def test_a_tenant_that_was_suspended_is_let_in_when_its_invoice_is_void(db, invoice):
+    standing.refresh(db, invoice.tenant_id)
+    void(db, STAFF, invoice.id, "Wrong")
+    assert db.get_one(Tenant, invoice.tenant_id).payment_suspended_at is None
