@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from billing.credits import grant_credit
@@ -135,9 +135,9 @@ def _tell_last_usage(client: StripeClient, stripe_invoice_id: str, at: datetime)
     """Stop Stripe, and send it what it was not told yet of an invoiced month; False while something is on its way."""
     with operator_session("make the last usage reports of a tenant's month") as session:
         row = mirror.find_invoice(session, stripe_invoice_id)
-        if row is None:
+        if row is None or row.status != "draft" or row.held_at is not None:
             return False
-        _stop(client, row)
+        _stop(client, stripe_invoice_id)
         month = Month.containing(row.period_end - _TICK)
         customer = _customer(session, row)
         invoice = _find_ours(session, row, month)
@@ -149,11 +149,13 @@ def _tell_last_usage(client: StripeClient, stripe_invoice_id: str, at: datetime)
         return not outbox.has_unsettled(session, customer.tenant_id, month)
 
 
-def _stop(client: StripeClient, row: StripeInvoice) -> None:
+def _stop(client: StripeClient, stripe_invoice_id: str) -> None:
     """Keep Stripe from finalising a draft by itself, an hour after it was made."""
-    if row.status == "draft":
-        path = f"/v1/invoices/{row.stripe_invoice_id}"
-        client.post(path, {"auto_advance": False}, key=f"stop-{row.stripe_invoice_id}")
+    path = f"/v1/invoices/{stripe_invoice_id}"
+    answer = client.get(path)
+    # Each change sends an event, which brings us here again.
+    if answer["status"] == "draft" and answer["auto_advance"]:
+        client.post(path, {"auto_advance": False}, key=f"stop-{stripe_invoice_id}")
 
 
 def _prepare(draft: _Draft) -> bool:
@@ -296,12 +298,14 @@ def _collects(stripe_invoice_id: str) -> bool:
 
 
 def _find_ours(session: Session, row: StripeInvoice, month: Month) -> Invoice | None:
-    """Our invoice that a draft of Stripe's collects."""
+    """Our invoice that a draft of Stripe's collects; of two drafts for a month, the first has it."""
+    others = exists().where(StripeInvoice.invoice_id == Invoice.id, StripeInvoice.id != row.id)
     return session.scalar(
         select(Invoice).where(
             Invoice.tenant_id == row.tenant_id,
             Invoice.period_start == month.start,
             Invoice.collection == Collection.STRIPE,
+            ~others,
         )
     )
 

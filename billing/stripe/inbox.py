@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -25,6 +25,9 @@ from core.tenancy import Actor
 
 ATTEMPTS = 12
 """After which a person has to look: with the growing waits, about eight hours."""
+
+KEPT = timedelta(days=90)
+"""How long an event that was handled stays to be looked at."""
 
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=15), timedelta(hours=2)
 _MAX_ID, _MAX_TYPE = 255, 120
@@ -175,6 +178,11 @@ def retry(session: Session, actor: Actor, row_id: UUID) -> StripeEvent:
     detail = {"event": event.event_id, "type": event.type}
     audit.record_staff(session, actor, "stripe_event.retried", StripeEvent.__tablename__, event.id, detail)
     return event
+
+
+def forget(session: Session, at: datetime) -> None:
+    """Delete the events that were handled long ago, and that Stripe does not list any more. The caller commits."""
+    session.execute(delete(StripeEvent).where(StripeEvent.handled_at < at - KEPT))
 
 
 def list_events(session: Session, *, only_unhandled: bool = False, limit: int = 200) -> Sequence[StripeEvent]:

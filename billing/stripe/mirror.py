@@ -66,7 +66,8 @@ def _failed_at(answer: dict[str, Any]) -> datetime | None:
 
     It follows from the invoice alone, so that it does not depend on which event told of it.
     """
-    if answer["status"] != "open" or not answer["attempted"] or not answer["amount_remaining"]:
+    is_owed = answer["status"] in {"open", "uncollectible"} and answer["amount_remaining"]
+    if not is_owed or not answer["attempted"]:
         return None
     return find_moment(answer["status_transitions"]["finalized_at"])
 

@@ -46,6 +46,7 @@ def _take_events(client: StripeClient, at: datetime) -> int:
     with operator_session("put events of Stripe's that no webhook brought into the inbox") as session:
         for event in (*listed, *_thin_events(client, since)):
             found += inbox.receive(session, inbox.parse(event), at) is not None
+        inbox.forget(session, at)
         session.commit()
     return found
 

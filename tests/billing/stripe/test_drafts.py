@@ -1,16 +1,18 @@
 """A month that Stripe collects: its draft waits, gets what it cannot rate, is compared to the cent, and is paid."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import select
 
 from billing.corrections import reverse
-from billing.credits import grant_credit
+from billing.credits import grant_credit, list_credits
 from billing.invoices import to_pay_cents
 from billing.plans import subscribe
 from billing.stripe import review, subscriptions
 from billing.stripe.following import FINALISED_EARLY
+from core.config import get_settings
 from core.db import operator_session
 from core.models.billing import Collection, InvoiceStatus
 from core.models.credit_grants import CreditKind
@@ -198,6 +200,56 @@ def test_a_coupon_of_stripes_is_a_credit_on_our_invoice(stripe):
     ours, theirs = invoice_of(tenant, JANUARY), stripes(stripe, tenant)
     assert ours.credits_cents == ours.total_cents - theirs["amount_paid"] > 0
     assert ours.status is InvoiceStatus.PAID
+
+
+def test_stripes_tax_is_our_invoices(stripe, monkeypatch):
+    monkeypatch.setenv("STRIPE_AUTOMATIC_TAX", "true")
+    get_settings.cache_clear()
+    stripe.fake.account.tax_basis_points = 1_900
+    tenant = stripe.subscribe("starter")
+    stripe.turn(JANUARY)
+    stripe.travel(stripe.at + timedelta(hours=2))
+    ours = invoice_of(tenant, JANUARY)
+    assert ours.tax_cents == round(ours.total_cents * Decimal("0.19")) > 0
+    assert stripes(stripe, tenant)["amount_paid"] == ours.total_cents + ours.tax_cents
+    assert ours.status is InvoiceStatus.PAID
+
+
+def test_a_month_of_nothing_leaves_nothing_at_stripe(stripe):
+    tenant = stripe.subscribe("trial")
+    stripe.turn(JANUARY)
+    assert mirror_of(tenant, JANUARY).status == "paid"
+    assert stripes(stripe, tenant)["total"] == 0
+
+
+def test_what_is_taken_back_of_a_paid_month_becomes_credit_and_leaves_nothing_to_pay(stripe):
+    tenant = stripe.subscribe("trial")
+    stripe.use(tenant, on(20), 500_000_000)
+    stripe.turn(JANUARY)
+    with operator_session("test") as session:
+        fact = session.scalars(select(UsageFact)).one()
+        reverse(session, STAFF, tenant.id, fact.id, "Sent twice by us")
+        session.commit()
+    stripe.turn(FEBRUARY)
+    ours, theirs = invoice_of(tenant, FEBRUARY), stripes(stripe, tenant, FEBRUARY)
+    assert ours.total_cents < 0
+    assert ours.status is InvoiceStatus.PAID
+    assert (theirs["total"], theirs["status"]) == (0, "paid")
+    with operator_session("test") as session:
+        [credit] = list_credits(session, tenant.id)
+    assert credit.balance_cents == -ours.total_cents
+
+
+def test_comparing_a_draft_again_changes_nothing_at_stripe(stripe):
+    tenant = stripe.subscribe("starter")
+    stripe.use(tenant, on(20), 90_000_000)
+    stripe.travel(JANUARY.end + timedelta(minutes=10))
+    before = len(stripe.fake.account.events)
+    for _ in range(3):
+        stripe.travel(stripe.at + timedelta(days=1))
+        stripe.advance()
+    assert len(stripe.fake.account.events) == before
+    assert stripes(stripe, tenant)["status"] == "draft"
 
 
 def test_what_stripe_counted_and_we_did_not_report_holds_the_invoice_until_finance_accepts(stripe):

@@ -77,6 +77,14 @@ def test_a_bank_transfer_reinstates_it_too(stripe, tenant):
     assert stands(tenant).payment_suspended_at is None
 
 
+def test_an_invoice_given_up_at_stripe_is_still_missing(stripe, tenant):
+    path = f"/v1/invoices/{mirror_of(tenant, JANUARY).stripe_invoice_id}/mark_uncollectible"
+    stripe.client.post(path, key="by hand")
+    let_pass(stripe, failure_of(tenant) + GRACE)
+    assert invoice_of(tenant, JANUARY).status is InvoiceStatus.UNCOLLECTIBLE
+    assert stands(tenant).payment_suspended_at is not None
+
+
 def test_an_invoice_made_void_at_stripe_is_no_missing_payment(stripe, tenant):
     stripe.client.post(f"/v1/invoices/{mirror_of(tenant, JANUARY).stripe_invoice_id}/void", key="by hand")
     stripe.handle()

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from billing.stripe import inbox
 from billing.stripe.catalogue_sync import StripeType, get_stripe_id
 from billing.stripe.sweep import sweep
 from core.db import operator_session
@@ -26,6 +27,17 @@ def test_sweeps_alone_bring_a_month_from_its_draft_to_its_payment(stripe):
     assert invoice_of(tenant, JANUARY).status is InvoiceStatus.PAID
     assert unhandled() == []
     assert sweep(stripe.client, stripe.at) == 0
+
+
+def test_a_sweep_forgets_what_was_handled_long_ago(stripe):
+    stripe.subscribe()
+    stripe.travel(stripe.at + timedelta(days=1))
+    stripe.travel(stripe.at + inbox.KEPT + timedelta(days=1))
+    with operator_session("test") as session:
+        before = len(inbox.list_events(session))
+    sweep(stripe.client, stripe.at)
+    with operator_session("test") as session:
+        assert 0 < len(inbox.list_events(session)) < before
 
 
 def test_a_sweep_finds_the_reports_that_stripe_rejected(stripe):
