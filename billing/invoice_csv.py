@@ -1,9 +1,11 @@
 """Invoices as CSV, for the tenant's books and the operator's."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from uuid import UUID
 
 from billing.csv_export import to_csv
 from billing.money import unit_price
+from billing.settlement import Settlement
 from core.models.billing import Invoice, InvoiceLine
 from core.models.tenants import Tenant
 
@@ -26,6 +28,7 @@ def invoice_csv(invoice: Invoice, lines: Iterable[InvoiceLine], tenant_name: str
         "included_quantity",
         "billable_quantity",
         "cents_per_unit",
+        "flat_cents",
         "amount_cents",
     )
     rows = (
@@ -45,6 +48,7 @@ def invoice_csv(invoice: Invoice, lines: Iterable[InvoiceLine], tenant_name: str
             line.included_quantity,
             line.billable_quantity,
             unit_price(line.unit_amount),
+            unit_price(line.flat_amount),
             line.amount_cents,
         )
         for line in lines
@@ -52,8 +56,8 @@ def invoice_csv(invoice: Invoice, lines: Iterable[InvoiceLine], tenant_name: str
     return to_csv(header, rows)
 
 
-def invoices_csv(invoices: Iterable[tuple[Invoice, Tenant]]) -> str:
-    """Invoices of all tenants as CSV, one a row, for the operator's books; amounts in cents."""
+def invoices_csv(invoices: Iterable[tuple[Invoice, Tenant]], settlements: Mapping[UUID, Settlement]) -> str:
+    """Invoices of all tenants as CSV, one a row with how it is settled, for the operator's books; amounts in cents."""
     header = (
         "invoice",
         "tenant",
@@ -63,10 +67,17 @@ def invoices_csv(invoices: Iterable[tuple[Invoice, Tenant]]) -> str:
         "period_end",
         "currency",
         "total_cents",
+        "tax_cents",
+        "credits_cents",
+        "credit_notes_cents",
+        "paid_cents",
+        "to_pay_cents",
+        "collection",
         "issued_at",
         "due_at",
         "paid_at",
         "voided_at",
+        "uncollectible_at",
         "payment_reference",
     )
     rows = (
@@ -79,9 +90,21 @@ def invoices_csv(invoices: Iterable[tuple[Invoice, Tenant]]) -> str:
             invoice.period_end.isoformat(),
             invoice.currency,
             invoice.total_cents,
+            invoice.tax_cents,
+            invoice.credits_cents,
+            settlements[invoice.id].noted_cents,
+            settlements[invoice.id].paid_cents,
+            settlements[invoice.id].to_pay_cents,
+            invoice.collection.value,
             *(
                 moment.isoformat() if moment else ""
-                for moment in (invoice.issued_at, invoice.due_at, invoice.paid_at, invoice.voided_at)
+                for moment in (
+                    invoice.issued_at,
+                    invoice.due_at,
+                    invoice.paid_at,
+                    invoice.voided_at,
+                    invoice.uncollectible_at,
+                )
             ),
             invoice.payment_reference or "",
         )

@@ -9,6 +9,7 @@ from billing import invoices
 from billing.close import close_month
 from billing.invoice_csv import invoice_csv, invoices_csv
 from billing.invoices import InvoiceFilter
+from billing.settlement import settlements
 from core.models.billing import Invoice
 from tests.billing.months import JANUARY, STAFF, after, old_tenant, on, pay, use
 
@@ -34,8 +35,10 @@ def test_the_csv_of_an_invoice_has_its_lines_exactly(db):
 
 def test_the_csv_of_all_invoices_has_each_with_its_tenant(db, invoice):
     pay(db, invoice, "+4711")
-    text = invoices_csv(invoices.list_all_invoices(db, InvoiceFilter()))
+    found = invoices.list_all_invoices(db, InvoiceFilter())
+    text = invoices_csv(found, settlements(db, [one for one, _ in found]))
     (row,) = csv.DictReader(io.StringIO(text))
     assert (row["invoice"], row["status"], row["total_cents"]) == ("2025-000001", "paid", "2900")
+    assert (row["paid_cents"], row["to_pay_cents"], row["collection"]) == ("2900", "0", "bank_transfer")
     assert row["payment_reference"] == "'+4711"
     assert row["tenant_id"] == str(invoice.tenant_id)

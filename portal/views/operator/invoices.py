@@ -27,6 +27,7 @@ from billing.invoices import (
 from billing.money import money
 from billing.payments import record_payment
 from billing.periods import Month
+from billing.settlement import settlements
 from core.clock import now
 from core.db import operator_session
 from core.models.billing import Invoice
@@ -69,7 +70,8 @@ def download() -> ResponseReturnValue:
     """The list as it is narrowed down."""
     with operator_session("export the invoices of all tenants") as db:
         found = list_all_invoices(db, read_request(db).wanted)
-    return csv_file(invoices_csv(found), "invoices.csv")
+        settled = settlements(db, [invoice for invoice, _ in found])
+    return csv_file(invoices_csv(found, settled), "invoices.csv")
 
 
 @bp.get("/month")
