@@ -73,7 +73,6 @@ def _finish(response: Response) -> Response:
         log.info(
             "refused",
             request_id=request_id.request_id(),
-            client_request_id=request_id.client_request_id(),
             tenant_id=str(key.scope.tenant_id) if key else None,
             endpoint=request.endpoint,
             status=response.status_code,

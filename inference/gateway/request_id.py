@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+import structlog
 from flask import Flask, Response, g, request
 
 HEADER = "X-Request-Id"
@@ -29,7 +30,16 @@ def client_request_id() -> str | None:
 
 
 def init_app(app: Flask) -> None:
-    """Say our id in X-Request-Id of every answer, and the client's in X-Client-Request-Id."""
+    """Say our id in X-Request-Id of every answer, and the client's in X-Client-Request-Id and in the log."""
+
+    @app.before_request
+    def note() -> None:
+        if (given := client_request_id()) is not None:
+            structlog.contextvars.bind_contextvars(client_request_id=given)
+
+    @app.teardown_request
+    def forget(_error: BaseException | None) -> None:
+        structlog.contextvars.unbind_contextvars("client_request_id")
 
     @app.after_request
     def tell(response: Response) -> Response:
