@@ -56,17 +56,16 @@ def measure(quick: bool) -> Iterator[Row]:
 class _Vllm:
     """vLLM's process."""
 
-    def __init__(self, orders: IO[str], answers: IO[str]) -> None:
+    def __init__(self, orders: IO[bytes], answers: IO[bytes]) -> None:
         self._orders, self._answers = orders, answers
 
     def answer(self, prompts: Sequence[Prompt], tokens: int) -> tuple[float, list[list[int]]]:
         """The processor's seconds, and the answers. Raises PeerUnavailable if the process has ended."""
         try:
-            print(json.dumps({"prompts": prompts, "tokens": tokens}), file=self._orders, flush=True)
-        except BrokenPipeError:
-            line = ""
-        else:
+            self._orders.write(json.dumps({"prompts": prompts, "tokens": tokens}).encode() + b"\n")
             line = self._answers.readline()
+        except BrokenPipeError:
+            line = b""
         if not line:
             raise PeerUnavailable("vLLM did not start, or ended; .bench/vllm-cpu/worker.log says why")
         answer = json.loads(line)
@@ -87,7 +86,8 @@ def _vllm(adapters: Sequence[Path]) -> Iterator[_Vllm]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            text=True,
+            # Nothing is left to be written when it has ended too early.
+            bufsize=0,
         ) as process,
     ):
         assert process.stdin is not None
