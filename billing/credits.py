@@ -19,12 +19,10 @@ from core import audit
 from core.clock import now
 from core.models.billing import Invoice
 from core.models.credit_grants import CreditEntry, CreditGrant, CreditKind
-from core.tenancy import Actor, ActorKind
+from core.tenancy import Actor
 
 _DRAWN_ORDER = (CreditKind.TRIAL, CreditKind.PROMOTION, CreditKind.PREPAID, CreditKind.CREDIT_NOTE)
 _NEVER = datetime.max.replace(tzinfo=UTC)
-
-_BILLING = Actor(ActorKind.SYSTEM, None, "billing")
 
 PAID_FOR = frozenset({CreditKind.PREPAID, CreditKind.CREDIT_NOTE})
 """Credits that the operator owes back; the others were given."""
@@ -99,37 +97,6 @@ def grant_credit(
     audit.record_staff(session, actor, "credit.granted", CreditGrant.__tablename__, added.id, detail)
     log.info("credit_granted", tenant=str(tenant_id), kind=kind, amount_cents=amount_cents)
     return added
-
-
-def grant_for_invoice(
-    session: Session, invoice: Invoice, amount_cents: int, reference: str, note: str, at: datetime
-) -> None:
-    """Give credit that one draft draws at once: a discount. Doing it again by its reference does nothing.
-
-    Wants an operator session. Raises CreditError where the draft has less left to pay with credit.
-    """
-    hold_credits(session, invoice.tenant_id)
-    known = select(CreditGrant.id).where(
-        CreditGrant.tenant_id == invoice.tenant_id, CreditGrant.reference == reference
-    )
-    if session.scalar(known) is not None:
-        return
-    if amount_cents > invoice.total_cents - invoice.credits_cents:
-        raise CreditError("The discount is more than what credits leave of the invoice.")
-    granted = grant_credit(
-        session,
-        _BILLING,
-        invoice.tenant_id,
-        CreditKind.PROMOTION,
-        amount_cents,
-        invoice.currency,
-        reference,
-        note=note,
-        at=at,
-    )
-    _enter(session, granted, -amount_cents, at, invoice.id)
-    invoice.credits_cents += amount_cents
-    session.flush()
 
 
 def list_credits(session: Session, tenant_id: UUID) -> Sequence[Credit]:

@@ -253,7 +253,12 @@ def _prepayments(session: Session, start: datetime, end: datetime) -> Iterator[P
     for grant in session.scalars(select(CreditGrant).where(chosen)):
         head = _Head(grant.granted_at, Document.PREPAYMENT, grant.reference, grant.tenant_id, grant.currency)
         amount = grant.amount_cents
-        yield from head.post({cash(Collection.BANK_TRANSFER): amount, CUSTOMER_CREDITS: -amount})
+        yield from head.post({cash(_came_by(grant)): amount, CUSTOMER_CREDITS: -amount})
+
+
+def _came_by(grant: CreditGrant) -> Collection:
+    """What Stripe took beyond what was left to pay is granted in its name; staff grants what came by transfer."""
+    return Collection.STRIPE if grant.granted_by == Collection.STRIPE else Collection.BANK_TRANSFER
 
 
 def _expiries(session: Session, start: datetime, end: datetime) -> Iterator[Posting]:

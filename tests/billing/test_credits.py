@@ -17,18 +17,16 @@ from billing.credits import (
     CreditError,
     expire_credits,
     grant_credit,
-    grant_for_invoice,
     list_credits,
     spendable_cents,
 )
 from billing.invoices import to_pay_cents
-from billing.issuing import issue
 from core.db import operator_session
 from core.models.audit import AuditEvent, StaffEvent
 from core.models.billing import Invoice, InvoiceStatus
 from core.models.credit_grants import CreditEntry, CreditGrant, CreditKind
 from core.models.tenants import Tenant
-from tests.billing.months import APRIL, FEBRUARY, JANUARY, MARCH, STAFF, after, draft_of, old_tenant, on
+from tests.billing.months import APRIL, FEBRUARY, JANUARY, MARCH, STAFF, after, old_tenant, on
 
 FIRST = on(1)
 
@@ -148,18 +146,6 @@ def test_a_grant_is_in_both_logs(db, tenant):
     staff_event = db.scalars(select(StaffEvent).where(StaffEvent.action == "credit.granted")).one()
     assert (event.actor_label, staff_event.actor_label) == ("operator", STAFF.label)
     assert event.detail["amount_cents"] == 1000
-
-
-def test_a_discount_is_credit_that_one_draft_draws(db, tenant):
-    give(db, tenant, 900)
-    draft = draft_of(db, tenant)
-    for _ in range(2):
-        grant_for_invoice(db, draft, 1500, "coupon 1", "Spring", after(JANUARY))
-    with pytest.raises(CreditError, match="more than what credits leave"):
-        grant_for_invoice(db, draft, 501, "coupon 2", "Spring", after(JANUARY))
-    issued = issue(db, draft, after(JANUARY))
-    assert (issued.credits_cents, to_pay_cents(db, issued)) == (2400, 500)
-    assert spendable_cents(list_credits(db, tenant.id), "USD") == 0
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from core.models.billing import Invoice, InvoiceStatus
 from core.models.credit_grants import CreditGrant, CreditKind
 from core.models.payments import Payment
 from core.models.tenants import Tenant
+from core.tenancy import Actor, ActorKind
 from tests.billing.months import (
     FEBRUARY,
     JANUARY,
@@ -135,6 +136,12 @@ def test_credit_that_was_paid_for_and_expires_is_revenue(db):
         grant_credit(db, STAFF, tenant.id, kind, 700, "USD", kind, at=on(1), expires_at=on(9))
     expire_credits(db, on(10))
     assert of(all_of(db), Document.CREDIT_EXPIRED) == {CUSTOMER_CREDITS: 700, EXPIRED_CREDITS: -700}
+
+
+def test_what_stripe_took_too_much_is_stripes_cash(db):
+    stripe = Actor(ActorKind.SYSTEM, None, "stripe")
+    grant_credit(db, stripe, old_tenant(db).id, CreditKind.PREPAID, 700, "USD", "in_1 rest", at=on(1))
+    assert accounts(all_of(db)) == {"cash:stripe": 700, CUSTOMER_CREDITS: -700}
 
 
 def test_a_draft_is_not_in_the_books(db):
