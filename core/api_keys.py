@@ -48,13 +48,17 @@ class TenantSuspended(Exception):
 
 @dataclass(frozen=True, slots=True)
 class VerifiedKey:
-    """A key that was checked: its row's id, the scope that it opens, and its own settings, where it has any."""
+    """A key that was checked: its row's id, the scope that it opens, and its own settings, where it has any.
+
+    `is_payment_missing` says that its tenant is suspended until it has paid.
+    """
 
     id: UUID
     scope: TenantScope
     default_model_id: UUID | None = None
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
+    is_payment_missing: bool = False
 
 
 def generate() -> str:
@@ -152,6 +156,7 @@ def verify(session: Session | Connection, plain: str) -> VerifiedKey:
         default_model_id=key.default_model_id,
         requests_per_minute=key.requests_per_minute,
         tokens_per_minute=key.tokens_per_minute,
+        is_payment_missing=key.payment_suspended_at is not None,
     )
 
 
@@ -167,6 +172,7 @@ _BY_DIGEST = (
         ApiKey.tokens_per_minute,
         ApiKey.revoked_at,
         Tenant.status,
+        Tenant.payment_suspended_at,
     )
     .join(Tenant, Tenant.id == ApiKey.tenant_id)
     .where(ApiKey.digest == bindparam("digest"))

@@ -9,6 +9,7 @@ from flask import Flask, current_app, g, request
 from sqlalchemy import Connection, bindparam, select
 
 from billing.plans import held_plan_code
+from billing.standing import REFUSAL
 from core import api_keys
 from core.api_keys import InvalidApiKey, TenantSuspended, VerifiedKey
 from core.clock import now
@@ -54,6 +55,8 @@ def init_app(app: Flask) -> None:
         if access.public:
             return
         g.caller, g.plan_limits = _verify(_bearer(), last_used)
+        if g.caller.is_payment_missing:
+            raise ApiError(402, ErrorType.BILLING, "payment_required", REFUSAL)
         if access.permission is not None:
             g.caller.scope.require(access.permission)
 

@@ -17,6 +17,7 @@ from core.db import tenant_connection
 from core.models.usage import UsageKind
 from core.tenancy import Permission
 from inference.gateway import protect
+from inference.gateway.bounds import chat_bound
 from inference.gateway.metering import Asker
 from inference.gateway.pool_client import pool_client
 from inference.gateway.pool_stream import PoolStream
@@ -104,7 +105,9 @@ class ChatStream:
     def __iter__(self) -> Iterator[str]:
         """Raises a PredictionError where the pool fails half-way; what was written until then is billed."""
         with closing(self):
-            yield from self._stream
+            for piece in self._stream:
+                self._run.hold.keep()
+                yield piece
 
     def close(self) -> None:
         """Stop the pool, and put what was written into the ledger. Closing twice changes nothing."""
@@ -130,18 +133,19 @@ def complete_chat(
     Raises PermissionDenied, or a PredictionError, and then nothing is billed.
     """
     run = _Run(asker, messages, sampling, partial(_find, name=model, default_model_id=default_model_id))
-    with closing(run.stream):
-        text = "".join(run.stream)
-    answer = ChatAnswer(
-        request_id=asker.request_id,
-        model=run.target.name,
-        text=text,
-        finish_reason=run.stream.finish_reason or "stop",
-        prompt_tokens=run.stream.prompt_tokens,
-        completion_tokens=run.stream.completion_tokens,
-    )
-    also = None if finish is None else lambda session: finish(session, answer)
-    asker.record(run.read(), run.written(), also=also)
+    with run.hold:
+        with closing(run.stream):
+            text = "".join(run.stream)
+        answer = ChatAnswer(
+            request_id=asker.request_id,
+            model=run.target.name,
+            text=text,
+            finish_reason=run.stream.finish_reason or "stop",
+            prompt_tokens=run.stream.prompt_tokens,
+            completion_tokens=run.stream.completion_tokens,
+        )
+        also = None if finish is None else lambda session: finish(session, answer)
+        asker.record(run.read(), run.written(), also=also)
     run.log(streamed=False, finish_reason=answer.finish_reason)
     return answer
 
@@ -150,7 +154,8 @@ def stream_chat(asker: Asker, model: str, messages: Sequence[Message], sampling:
     """The same piece by piece. Raises as `complete_chat` does until there is a stream."""
     run = _Run(asker, messages, sampling, partial(_find, name=model))
     try:
-        asker.record(run.read())
+        with run.hold:
+            asker.record(run.read())
     except BaseException:
         run.stream.close()
         raise
@@ -184,7 +189,10 @@ class _Run:
             **asdict(sampling),
             "stop": list(sampling.stop),
         }
-        self.stream: PoolStream = pool_client().chat(pool_request(asker, self.target), body)
+        most = chat_bound([text.text for text in protected], sampling.max_tokens, self.target.base)
+        self.hold = asker.reserve(self.target, most)
+        with self.hold:
+            self.stream: PoolStream = pool_client().chat(pool_request(asker, self.target), body)
 
     def read(self) -> Usage:
         return self.asker.usage(self.target, UsageKind.CHAT_INPUT, self.stream.prompt_tokens, inputs=1)

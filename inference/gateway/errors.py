@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from core.tenancy import PermissionDenied
 from inference.gateway.prediction import (
+    BudgetExceeded,
     ClientLeft,
     InvalidMessages,
     InvalidText,
@@ -17,6 +18,7 @@ from inference.gateway.prediction import (
     ModelNotFound,
     ModelNotReady,
     NoDefaultModel,
+    PaymentMissing,
     PoolBusy,
     PoolUnavailable,
     PredictionError,
@@ -36,6 +38,7 @@ class ErrorType(StrEnum):
 
     INVALID_REQUEST = "invalid_request_error"
     AUTHENTICATION = "authentication_error"
+    BILLING = "billing_error"
     PERMISSION = "permission_error"
     NOT_FOUND = "not_found_error"
     RATE_LIMIT = "rate_limit_error"
@@ -104,6 +107,8 @@ _PREDICTION_ERRORS: dict[type[PredictionError], tuple[int, ErrorType, str]] = {
     InvalidText: (400, ErrorType.INVALID_REQUEST, "invalid_text"),
     TextTooLong: (400, ErrorType.INVALID_REQUEST, "text_too_long"),
     InvalidMessages: (400, ErrorType.INVALID_REQUEST, "invalid_messages"),
+    BudgetExceeded: (402, ErrorType.BILLING, "budget_exceeded"),
+    PaymentMissing: (402, ErrorType.BILLING, "payment_required"),
     PromptTooLong: (400, ErrorType.INVALID_REQUEST, "context_length_exceeded"),
     PoolUnavailable: (503, ErrorType.OVERLOADED, "unavailable"),
     ClientLeft: (400, ErrorType.INVALID_REQUEST, "client_left"),  # for the log: nobody reads it

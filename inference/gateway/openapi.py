@@ -24,7 +24,7 @@ _REF = "#/components/schemas/{model}"
 _ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>")
 _METHODS = ("get", "post", "put", "patch", "delete")
 _ALWAYS = (500,)
-_WITH_KEY = (401, 403, 429, 503)
+_WITH_KEY = (401, 402, 403, 429, 503)
 _WITH_BODY = (400, 413)
 
 Mode = Literal["validation", "serialization"]

@@ -16,6 +16,7 @@ from core.models.usage import UsageKind
 from core.storage import blob_store
 from core.tenancy import Permission
 from inference.gateway import protect
+from inference.gateway.bounds import texts_bound
 from inference.gateway.metering import Asker
 from inference.gateway.pool_client import PoolAnswer, PoolRequest, pool_client
 from inference.gateway.prediction import (
@@ -141,7 +142,16 @@ class _Run:
         """Ask the pool, put the usage into the ledger, and return what the pool said."""
         asker = self._asker
         protected = protect.protect(self._texts, target.policy, target.key)
-        said = ask(pool_request(asker, target), [text.text for text in protected], truncate=self._truncate)
+        texts = [text.text for text in protected]
+        with asker.reserve(target, texts_bound(texts, target.base)):
+            return self._answer(
+                target, protected, ask(pool_request(asker, target), texts, truncate=self._truncate), fill
+            )
+
+    def _answer(
+        self, target: Target, protected: Sequence[Protected], said: PoolAnswer, fill: Fill[Of]
+    ) -> Answers[Of]:
+        asker = self._asker
         answers = Answers(
             request_id=asker.request_id,
             model=target.name,

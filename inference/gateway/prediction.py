@@ -69,6 +69,14 @@ class ModelBroken(PredictionError):
     """The model's adapter does not load, or computes nothing finite."""
 
 
+class BudgetExceeded(PredictionError):
+    """The request could pass a monthly budget."""
+
+
+class PaymentMissing(PredictionError):
+    """The tenant is suspended until it has paid."""
+
+
 class PoolBusy(PredictionError):
     """A queue is full: the tenant's own (`tenant`), or the pool's. `retry_after` is in seconds."""
 

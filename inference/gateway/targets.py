@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, Connection, Row, bindparam, select
+from sqlalchemy import BindParameter, Connection, Row, bindparam, exists, select
 
 from billing.plans import held_plan_code
+from billing.standing import REFUSAL
 from core.catalogue import Architecture, Task, UnknownBaseModel, get_base_model, list_base_models
 from core.clock import now
 from core.db import tenant_connection
+from core.models.budgets import Budget
 from core.models.models import Adapter, Model
 from core.models.privacy import PrivacyPolicy
 from core.models.tenants import Tenant
@@ -18,7 +20,13 @@ from core.privacy.policies import policy_of
 from core.privacy.types import Policy
 from core.storage import TenantKey, open_tenant_key
 from core.tenancy import TenantScope
-from inference.gateway.prediction import ModelNotFound, ModelNotReady, NoDefaultModel, WrongTask
+from inference.gateway.prediction import (
+    ModelNotFound,
+    ModelNotReady,
+    NoDefaultModel,
+    PaymentMissing,
+    WrongTask,
+)
 
 CLASSIFYING = frozenset({Task.CLASSIFICATION, Task.MULTI_LABEL})
 TAGGING = frozenset({Task.TAGGING})
@@ -34,7 +42,8 @@ _WHERE = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A model, the adapter that answers for it, and the tenant's policy, key and plan.
+    """A model, the adapter that answers for it, and the tenant's policy, key and plan. `is_capped` says that the tenant
+    has budgets which the request may not pass.
 
     `digest` and `blob` are the adapter's. Of a base model that answers itself they are empty, its version is 0, and
     there are no ids.
@@ -45,6 +54,7 @@ class Target:
     policy: Policy
     key: TenantKey
     tier: str
+    is_capped: bool
     task: Task | None = None
     model_id: UUID | None = None
     adapter_id: UUID | None = None
@@ -141,7 +151,10 @@ def _ready(tenant_id: UUID, row: Row[*tuple[Any, ...]], tasks: Collection[Task])
 
 
 def _of_tenant(tenant_id: UUID, row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+    if row.payment_suspended_at is not None:
+        raise PaymentMissing(REFUSAL)
     return {
+        "is_capped": row.is_capped,
         "policy": policy_of(None if row.version is None else row),
         "key": open_tenant_key(tenant_id, row.wrapped_data_key),
         "tier": row.plan_code,
@@ -168,6 +181,8 @@ _TENANT = (
         PrivacyPolicy.allow_list,
         PrivacyPolicy.enabled,
         Tenant.wrapped_data_key,
+        Tenant.payment_suspended_at,
+        exists().where(Budget.tenant_id == _TENANT_ID, Budget.is_cap).label("is_capped"),
         held_plan_code(_TENANT_ID, bindparam("at")).label("plan_code"),
     )
     .select_from(Tenant)
