@@ -116,12 +116,12 @@ def _check_tiers(terms: PriceTerms) -> None:
     if terms.unit_amount:
         raise PlanError("A price with tiers has its amounts in them.")
     if any(tier.flat_amount != int(tier.flat_amount) for tier in terms.tiers):
-        raise PlanError("A tier's fixed amount is in whole cents.")
+        raise PlanError("A tier's flat amount is in whole cents.")
     if terms.scheme is PriceScheme.VOLUME and terms.included_quantity:
         raise PlanError("A volume price is one price for all units: it has no included quantity.")
     # Stripe charges it in a month without usage, too.
     if terms.tiers[0].flat_amount and not terms.included_quantity:
-        raise PlanError("A fixed amount from the first unit on is a monthly fee: make it one.")
+        raise PlanError("A flat amount from the first unit on is a monthly fee: make it one.")
 
 
 def _written(tier: Tier) -> dict[str, Any]:
