@@ -109,7 +109,7 @@ class Batching:
                 time.sleep(_SECONDS_BETWEEN)
             except PredictionError as error:
                 raise from_prediction(error) from None
-            except (ApiError, StillRunning, OperationalError):
+            except (ApiError, Interrupted, OperationalError):
                 raise
             except Exception:
                 log.exception("batch_line_failed", request_id=self.request_id(line.number))
