@@ -27,6 +27,7 @@ from core.models.billing import PriceKind, PriceScheme
 
 NOW, NEXT_MONTH = "now", "next_month"
 LARGEST_QUOTA = 10**15
+LARGEST_LIMIT = 10**9
 
 # A price is typed in whole units of money, for a million tokens or a month; it is kept in cents a unit.
 _TOKENS_EXPONENT, _FEE_EXPONENT = -4, 2
@@ -52,7 +53,7 @@ class TierForm(Form):
         [Optional(), NumberRange(1, LARGEST_QUOTA, f"Give a whole number from 1 to {LARGEST_QUOTA:,}.")],
     )
     amount = StringField("Price for a million", [Optional(), _AN_AMOUNT])
-    flat = StringField("Fixed amount", [Optional(), _CENTS])
+    flat = StringField("Flat amount", [Optional(), _CENTS])
 
     @property
     def is_empty(self) -> bool:
@@ -145,6 +146,26 @@ class PriceForm(FlaskForm):
         decimals = (field.data or "").strip().partition(".")[2]
         if self.kind in MONTHLY_KINDS and len(decimals.rstrip("0")) > 2:
             raise ValidationError("An amount a month has at most two decimals.")
+
+
+class LimitsForm(FlaskForm):
+    """How much all API keys of a tenant on the plan may use a minute."""
+
+    requests = IntegerField(
+        "Requests a minute",
+        [
+            InputRequired("Give a whole number."),
+            NumberRange(1, LARGEST_LIMIT, f"Give a whole number from 1 to {LARGEST_LIMIT:,}."),
+        ],
+    )
+    tokens = IntegerField(
+        "Tokens a minute",
+        [
+            InputRequired("Give a whole number."),
+            NumberRange(1, LARGEST_LIMIT, f"Give a whole number from 1 to {LARGEST_LIMIT:,}."),
+        ],
+        description="Those that requests send and those that chats write.",
+    )
 
 
 class ChangePlanForm(FlaskForm):

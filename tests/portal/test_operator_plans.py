@@ -268,3 +268,26 @@ def test_a_contract_wants_a_plan_and_a_name(operator, admin):
         response = make_contract(operator, admin, **values)
         assert response.status_code == 422, values
         assert error in response.get_data(as_text=True), values
+
+
+def test_the_limits_of_a_plan_change_and_the_change_is_noted(operator):
+    path = "/operator/plans/starter/limits"
+    answer = operator.post(path, data={"requests": "4000", "tokens": "2000000"})
+    assert answer.location.endswith("/operator/plans/starter")
+    assert "4,000 requests, 2,000,000 tokens" in page(operator, "/operator/plans/starter")
+    with operator_session("test") as session:
+        event = session.scalars(select(StaffEvent).where(StaffEvent.action == "plan.limits_changed")).one()
+    assert event.detail["requests_per_minute"] == "3000 to 4000"
+
+
+@pytest.mark.parametrize("wrong", [{"requests": "0"}, {"tokens": "many"}, {"tokens": str(10**12)}])
+def test_limits_that_cannot_be_are_refused(operator, wrong):
+    answer = operator.post("/operator/plans/scale/limits", data={"requests": "5", "tokens": "5", **wrong})
+    assert answer.status_code == 422
+    assert "12,000 requests, 10,000,000 tokens" in page(operator, "/operator/plans/scale")
+
+
+def test_limits_are_changed_by_who_may_write_plans(staff):
+    finance = staff(StaffRole.FINANCE).client
+    assert finance.get("/operator/plans/starter/limits").status_code == 403
+    assert "Change the limits" not in page(finance, "/operator/plans/starter")

@@ -8,6 +8,7 @@ from flask_login import current_user
 from sqlalchemy.orm import Session
 
 from billing import wording
+from billing.plan_limits import change_limits
 from billing.plans import PlanError
 from billing.prices import add_price
 from core.db import operator_session
@@ -15,7 +16,7 @@ from core.models.billing import PriceKind
 from core.tenancy import StaffPermission
 from portal import plans
 from portal.access import staff
-from portal.forms.plans import PriceForm
+from portal.forms.plans import LimitsForm, PriceForm
 from portal.plans import ShownPlan
 
 bp = Blueprint("operator_plans", __name__, url_prefix="/operator/plans")
@@ -69,6 +70,28 @@ def price(code: str) -> ResponseReturnValue:
         page = render_template(
             "operator/plans/price.html", shown=shown, kind=kind, form=form, wording=wording
         )
+        return page, 422 if form.is_submitted() else 200
+
+
+@bp.route("/<code>/limits", methods=["GET", "POST"])
+@staff(StaffPermission.PLANS_WRITE)
+def limits(code: str) -> ResponseReturnValue:
+    """The form for what the plan allows a minute."""
+    with operator_session("change the limits of a plan of the catalogue, which no tenant may") as db:
+        shown = _get_or_404(db, code)
+        form = LimitsForm(requests=shown.plan.requests_per_minute, tokens=shown.plan.tokens_per_minute)
+        if form.validate_on_submit():
+            change_limits(
+                db,
+                current_user.actor,
+                code,
+                requests_per_minute=form.requests.data,
+                tokens_per_minute=form.tokens.data,
+            )
+            db.commit()
+            flash(f"The limits of {shown.plan.name} have changed.", "success")
+            return redirect(url_for("operator_plans.show", code=code), code=303)
+        page = render_template("operator/plans/limits.html", shown=shown, form=form)
         return page, 422 if form.is_submitted() else 200
 
 
