@@ -11,7 +11,9 @@ import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
+from billing import standing
 from core.clock import now
+from core.db import operator_session
 from core.queues import Queue
 from portal import periodic
 from stack.ports import HOST
@@ -79,6 +81,13 @@ class World:
             periodic.close_month,
             periodic.ring_for_stripe,
             periodic.ring_for_stripe_invoices,
+            refresh_standings,
         ):
             task()
             work_off(Queue.BILLING)
+
+
+def refresh_standings() -> None:
+    with operator_session("test") as session:
+        standing.refresh_due(session)
+        session.commit()

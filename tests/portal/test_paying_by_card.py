@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import httpx
@@ -32,6 +32,7 @@ from tests.portal.served import World, serving
 
 pytestmark = needs_chromium
 
+GRACE = timedelta(days=7)
 GOOD_CARD, REFUSED_CARD = "pm_card_visa", "pm_card_chargeCustomerFail"
 
 
@@ -45,6 +46,7 @@ class Story:
     key: str
     page: Page
     api_url: str
+    troubles: list[str]
     next_card: str = GOOD_CARD
 
     def ask_api(self) -> httpx.Response:
@@ -103,7 +105,10 @@ def story(
         session.commit()
     page = browser.new_context(base_url=portal_url).new_page()
     page.set_default_timeout(15_000)
-    story = Story(world, fake_stripe, admin.scope, plain, page, api_url)
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+    story = Story(world, fake_stripe, admin.scope, plain, page, api_url, troubles)
     page.route("https://*.stripe.com/**", story.answer_for_stripe)
     with (
         serving(portal, urlsplit(portal_url).port or 0),
@@ -118,24 +123,70 @@ def story(
         yield story
 
 
-def turn_of(month: Month) -> datetime:
-    return month.end + timedelta(minutes=10)
-
-
 def test_from_checkout_to_a_paid_invoice_and_past_a_declined_card(story: Story) -> None:
-    page, world = story.page, story.world
+    give_a_card(story)
+    pay_a_month(story)
+    be_suspended_for_a_card_that_is_refused(story)
+    pay_and_be_reinstated(story)
+    assert story.troubles == []
+
+
+def give_a_card(story: Story) -> None:
+    page = story.page
     page.goto("/payment")
     page.get_by_role("button", name="Add a card").click()
     expect(page.get_by_text("The card is saved.")).to_be_visible()
     expect(page.get_by_text("Visa ending in 4242")).to_be_visible()
 
-    first = Month.containing(now())
-    world.travel(now() + timedelta(hours=2))
+
+def use_a_month(story: Story) -> None:
+    """Use a few hours from now on, and go to when the month's invoice is issued."""
+    month = Month.containing(now())
+    story.world.travel(now() + timedelta(hours=2))
     story.use(90_000_000)
-    world.travel(turn_of(first))
-    page.goto("/invoices")
-    expect(page.get_by_role("table")).to_contain_text("Open")
-    world.travel(now() + timedelta(hours=1))
-    page.reload()
-    expect(page.get_by_role("table")).to_contain_text("Paid")
+    story.world.travel(month.end + timedelta(minutes=10))
+
+
+def pay_a_month(story: Story) -> None:
+    use_a_month(story)
+    story.page.goto("/invoices")
+    newest = story.page.get_by_role("row").nth(1)
+    expect(newest).to_contain_text("Open")
+    story.world.travel(now() + timedelta(hours=1))
+    story.page.reload()
+    expect(newest).to_contain_text("Paid")
+
+
+def be_suspended_for_a_card_that_is_refused(story: Story) -> None:
+    change_card(story, REFUSED_CARD)
+    use_a_month(story)
+    story.world.travel(now() + timedelta(hours=1))
     assert story.ask_api().status_code == 200
+    story.page.goto("/invoices")
+    newest = story.page.get_by_role("row").nth(1)
+    expect(newest).to_contain_text("Open")
+    newest.get_by_role("link").first.click()
+    expect(story.page.get_by_text("The card was refused")).to_be_visible()
+    expect(story.page.get_by_role("link", name="Pay at Stripe")).to_be_visible()
+
+    story.world.travel(now() + GRACE)
+    refusal = story.ask_api()
+    assert refusal.status_code == 402
+    assert refusal.json()["error"]["code"] == "payment_required"
+
+
+def pay_and_be_reinstated(story: Story) -> None:
+    change_card(story, GOOD_CARD)
+    story.world.travel(now() + timedelta(days=4))
+    story.page.goto("/invoices")
+    expect(story.page.get_by_role("row").nth(1)).to_contain_text("Paid")
+    assert story.ask_api().status_code == 200
+
+
+def change_card(story: Story, card: str) -> None:
+    """Give another card on Stripe's pages."""
+    story.next_card = card
+    story.page.goto("/payment")
+    story.page.get_by_role("button", name="Manage at Stripe").click()
+    expect(story.page).to_have_url(f"{get_settings().portal_url}/payment")
+    story.world.work()
