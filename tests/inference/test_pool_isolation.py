@@ -112,6 +112,7 @@ def test_a_flood_is_refused_before_its_bodies_are_read(pool: PoolProcess, digest
         waiting = thread.submit(pool.ask, "classify", "t1", digest, long * 8)
         assert wait_until(lambda: "t1" in pool.look()["queues"], SECONDS)
         assert pool.ask("classify", "t1", digest, long).status_code == 429
+        assert pool.ask("classify", "t1", digest, ["x" * 4_000_000]).status_code == 429
         refused, other = (pool.ask("classify", tenant, digest, []) for tenant in ("t1", "t2"))
         assert (refused.status_code, refused.json()["error"]) == (429, "tenant_queue_full")
         assert int(refused.headers["Retry-After"]) >= 1
