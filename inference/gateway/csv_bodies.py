@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from flask import Response, request
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from billing.csv_export import to_csv
 from inference.gateway.bodies import invalid_body, read_body
@@ -18,6 +18,15 @@ _COLUMN = "text"
 _TRUE = {"true": True, "1": True, "false": False, "0": False}
 
 Texts = TypeVar("Texts", bound=TextsRequest)
+
+
+class TableQuery(BaseModel):
+    """What comes with a table, in the query."""
+
+    model: str | None = Field(None, description="With a body of text/csv: the model's name.")
+    truncate: bool = Field(
+        False, description="With a body of text/csv: whether to cut texts that are too long."
+    )
 
 
 def read_texts(schema: type[Texts]) -> Texts:

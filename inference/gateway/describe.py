@@ -17,8 +17,8 @@ JSON = "application/json"
 class Description:
     """`answer` is the JSON that comes with `status`, and `media` the other types that may come instead.
 
-    `also` is the JSON of other statuses that are no errors. `body`, `form` (multipart, with a file) and `query` are
-    what the view reads; `errors` the statuses that it answers with beyond those that every route can.
+    `also` is the JSON of other statuses that are no errors. `body` (JSON, or text of one of the types `body_media`),
+    `form` (multipart, with a file) and `query` are what the view reads; `errors` the statuses that it answers with beyond those that every route can.
     """
 
     answer: Schema | None
@@ -26,6 +26,7 @@ class Description:
     media: tuple[str, ...]
     also: Mapping[int, Schema]
     body: Schema | None
+    body_media: tuple[str, ...]
     form: Schema | None
     query: Schema | None
     errors: tuple[int, ...]
@@ -38,12 +39,13 @@ def describes(
     media: tuple[str, ...] = (),
     also: Mapping[int, Schema] = MappingProxyType({}),
     body: Schema | None = None,
+    body_media: tuple[str, ...] = (),
     form: Schema | None = None,
     query: Schema | None = None,
     errors: tuple[int, ...] = (),
 ) -> Callable[[View], View]:
     """State what the view takes and gives; see Description."""
-    description = Description(answer, status, media, also, body, form, query, errors)
+    description = Description(answer, status, media, also, body, body_media, form, query, errors)
 
     def state(view: View) -> View:
         view.description = description  # type: ignore[attr-defined]

@@ -90,11 +90,17 @@ def _operation(app: Flask, rule: Rule, it: Description, refs: Refs) -> dict[str,
     }
     if detail:
         operation["description"] = " ".join(detail.split())
+    if content := _request_content(it, refs):
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _request_content(it: Description, refs: Refs) -> dict[str, Any]:
+    content: dict[str, Any] = {media: {"schema": {"type": "string"}} for media in it.body_media}
     for schema, media in ((it.body, JSON), (it.form, "multipart/form-data")):
         if schema is not None:
-            content = {media: {"schema": refs[schema, "validation"]}}
-            operation["requestBody"] = {"required": True, "content": content}
-    return operation
+            content[media] = {"schema": refs[schema, "validation"]}
+    return content
 
 
 def _path_parameters(rule: Rule) -> Iterator[dict[str, Any]]:

@@ -41,6 +41,13 @@ def test_every_operation_has_a_name_of_its_own_and_a_summary(api):
     assert all(operation["summary"] for operation in operations)
 
 
+@pytest.mark.parametrize("path", ["/v1/classify", "/v1/tag"])
+def test_texts_may_come_as_a_table_with_the_model_in_the_query(api, path):
+    operation = api.test_client().get("/v1/openapi.json").json["paths"][path]["post"]
+    assert set(operation["requestBody"]["content"]) == {"application/json", "text/csv"}
+    assert [one["name"] for one in operation["parameters"] if one["in"] == "query"] == ["model", "truncate"]
+
+
 @pytest.fixture
 def arguments(app: App):
     """Objects of the tenant's own, by the names of the arguments in paths."""

@@ -7,7 +7,7 @@ from inference.gateway import limits
 from inference.gateway.access import requires
 from inference.gateway.asking import asker
 from inference.gateway.bodies import json_response
-from inference.gateway.csv_bodies import CSV, csv_response, read_texts, wants_csv
+from inference.gateway.csv_bodies import CSV, TableQuery, csv_response, read_texts, wants_csv
 from inference.gateway.describe import describes
 from inference.gateway.idempotency import Answer, idempotent
 from inference.gateway.predict import classify
@@ -22,7 +22,14 @@ _HEADER = ("index", "label", "score", "labels", "tokens", "truncated")
 
 @bp.post("/v1/classify")
 @requires(Permission.PREDICT)
-@describes(ClassifyResponse, media=(CSV,), body=ClassifyRequest, errors=(400, 404, 409, 422, 503))
+@describes(
+    ClassifyResponse,
+    media=(CSV,),
+    body=ClassifyRequest,
+    body_media=(CSV,),
+    query=TableQuery,
+    errors=(400, 404, 409, 422, 503),
+)
 @idempotent
 def classify_texts() -> Response:
     """Label one text or up to 256, by a model of one label a text or of several."""

@@ -7,7 +7,7 @@ from inference.gateway import limits
 from inference.gateway.access import requires
 from inference.gateway.asking import asker
 from inference.gateway.bodies import json_response
-from inference.gateway.csv_bodies import CSV, csv_response, read_texts, wants_csv
+from inference.gateway.csv_bodies import CSV, TableQuery, csv_response, read_texts, wants_csv
 from inference.gateway.describe import describes
 from inference.gateway.idempotency import Answer, idempotent
 from inference.gateway.predict import tag
@@ -22,7 +22,14 @@ _HEADER = ("index", "start", "end", "label", "score", "text")
 
 @bp.post("/v1/tag")
 @requires(Permission.PREDICT)
-@describes(TagResponse, media=(CSV,), body=TagRequest, errors=(400, 404, 409, 422, 503))
+@describes(
+    TagResponse,
+    media=(CSV,),
+    body=TagRequest,
+    body_media=(CSV,),
+    query=TableQuery,
+    errors=(400, 404, 409, 422, 503),
+)
 @idempotent
 def tag_texts() -> Response:
     """Find the entities in one text or up to 256."""
