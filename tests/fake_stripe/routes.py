@@ -46,5 +46,10 @@ def find_route(method: str, path: str) -> Route | None:
     return _routes.get((method, path))
 
 
+def modelled() -> set[tuple[str, str]]:
+    """Every operation that is, by method and path."""
+    return set(_routes)
+
+
 PAGE = "limit starting_after ending_before"
 """What every list takes."""
