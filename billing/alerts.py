@@ -58,6 +58,13 @@ def raise_due(session: Session, tenant_id: UUID, at: datetime | None = None) -> 
             _tell(session, watched, max(told))
 
 
+def raise_all_due(session: Session) -> None:
+    """The same for every tenant that has a budget. Wants an operator session; commits each tenant."""
+    for tenant_id in session.scalars(select(Budget.tenant_id).distinct()).all():
+        raise_due(session, tenant_id)
+        session.commit()
+
+
 def note_refusal(scope: TenantScope, budget: Budget, message: str) -> None:
     """Tell the tenant's people that a cap has refused work: once in a month."""
     month = Month.containing(now())

@@ -32,6 +32,9 @@ TASKS = (
     Task(10, periodic.ring_for_stripe),
     Task(60, periodic.ring_for_stripe_invoices),
     Task(24 * 3600, periodic.sweep_stripe),
+    Task(60, periodic.watch_budgets),
+    Task(30, periodic.refresh_standing),
+    Task(30, periodic.deliver_notifications),
     Task(600, periodic.delete_kept_answers),
 )
 

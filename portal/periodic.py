@@ -1,8 +1,10 @@
 """What the clock calls: one short function per periodic task, each in a session of its own."""
 
+from billing import alerts, counters, notifications, reservations, standing
 from billing.close import close_due
 from billing.credits import expire_credits
 from billing.stripe import jobs as stripe_jobs
+from core.clock import now
 from core.db import operator_session
 from inference.gateway import kept_answers
 from inference.gateway.batches import asked, webhooks
@@ -70,6 +72,28 @@ def ring_for_stripe_invoices() -> None:
 def sweep_stripe() -> None:
     """Look at Stripe for what no event told of."""
     stripe_jobs.ring_for_sweep()
+
+
+def watch_budgets() -> None:
+    """Tell of budgets that are spent in part, and forget what counts against none any more."""
+    with operator_session("watch every tenant's budgets") as session:
+        alerts.raise_all_due(session)
+        reservations.delete_expired(session)
+        counters.delete_old(session, now())
+        session.commit()
+
+
+def refresh_standing() -> None:
+    """Suspend tenants whose days of grace are over, and reinstate those that have paid."""
+    with operator_session("find every tenant whose payment is missing") as session:
+        standing.refresh_due(session)
+
+
+def deliver_notifications() -> None:
+    """Send again what tenants' people and systems were not reached with."""
+    with operator_session("find every tenant's notifications that are due") as session:
+        notifications.requeue_due(session)
+        session.commit()
 
 
 def delete_kept_answers() -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from billing import ledger
 from billing.ledger import Usage
+from billing.reservations import release_in
 from core.audit import record
 from core.clock import now
 from core.models.fine_tune_jobs import FineTuneJob, JobStatus
@@ -78,7 +79,7 @@ def succeed(session: Session, scope: TenantScope, job: FineTuneJob, trained: Tra
         ),
     )
     job.evaluation, job.training_tokens, job.progress = trained.evaluation, trained.training_tokens, 1.0
-    _end(job, JobStatus.SUCCEEDED)
+    _end(session, job, JobStatus.SUCCEEDED)
     note(session, job.tenant_id, job.id, f"Finished: this is version {adapter.version} of {model.name}.")
     record(session, scope, "fine_tune.succeeded", job, {"model": model.name, "version": adapter.version})
     if adapter.promotable and model.current_adapter_id is None:
@@ -91,7 +92,7 @@ def succeed(session: Session, scope: TenantScope, job: FineTuneJob, trained: Tra
 def fail(session: Session, scope: TenantScope, job: FineTuneJob, message: str) -> None:
     """Give the job up; `message` says why, and is fit to show."""
     job.error = message
-    _end(job, JobStatus.FAILED)
+    _end(session, job, JobStatus.FAILED)
     note(session, job.tenant_id, job.id, message, Level.ERROR)
     record(session, scope, "fine_tune.failed", job)
     delete_others_after_commit(session, job, keep=None)
@@ -100,7 +101,7 @@ def fail(session: Session, scope: TenantScope, job: FineTuneJob, message: str) -
 
 def cancel(session: Session, scope: TenantScope, job: FineTuneJob) -> None:  # noqa: ARG001 - an ending takes it
     """Stop, as somebody has asked; the last checkpoint stays."""
-    _end(job, JobStatus.CANCELLED)
+    _end(session, job, JobStatus.CANCELLED)
     note(session, job.tenant_id, job.id, "Cancelled.")
     delete_others_after_commit(session, job, keep=job.checkpoint_blob)
 
@@ -159,7 +160,8 @@ def _requeue(session: Session, job: FineTuneJob, reason: str, level: Level) -> N
     note(session, job.tenant_id, job.id, f"{reason}; another goes on from {where}.", level)
 
 
-def _end(job: FineTuneJob, status: JobStatus) -> None:
+def _end(session: Session, job: FineTuneJob, status: JobStatus) -> None:
+    release_in(session, job.tenant_id, str(job.id))
     job.status, job.finished_at = status, now()
     job.phase_message = job.eta_seconds = None
     _set(job, NO_LEASE)

@@ -8,12 +8,15 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from billing.reservations import BudgetReached, Work, reserve_in
+from billing.standing import PaymentRequired, require_payment
 from core.audit import record
 from core.catalogue import BaseModel, Task, default_base_model
 from core.clock import now
 from core.models.datasets import DatasetVersion
 from core.models.fine_tune_jobs import FineTuneJob, JobStatus
 from core.models.models import Model
+from core.models.usage import UsageKind
 from core.tenancy import Permission, TenantScope
 from training import endings
 from training.doorbell import ring_after_commit
@@ -47,6 +50,7 @@ def launch(
     one of the fields version, method, model_name and seed, or none.
     """
     scope.require(Permission.JOBS_WRITE)
+    _check_payment(session, scope)
     task = check_version(session, version)
     check_method(task, settings)
     base = default_base_model(task)
@@ -67,6 +71,7 @@ def launch(
     )
     session.add(job)
     session.flush()
+    _reserve(session, job, estimate)
     note(session, job.tenant_id, job.id, "Queued.")
     record(
         session, scope, "fine_tune.launched", job, {"model": model.name, "dataset_version": str(version.id)}
@@ -128,6 +133,25 @@ def _check_room(session: Session) -> None:
             "",
             f"{queued} of your fine-tunes are waiting already. Cancel some, or wait until one has started.",
         )
+
+
+def _check_payment(session: Session, scope: TenantScope) -> None:
+    try:
+        require_payment(session, scope.tenant_id)
+    except PaymentRequired:
+        raise JobError(
+            "", "A payment is missing, so no fine-tune can be launched until it has come. See 'Invoices'."
+        ) from None
+
+
+def _reserve(session: Session, job: FineTuneJob, estimate: Estimate | None) -> None:
+    """Take room in the tenant's budget for what training is thought to read; when it begins, it knows exactly."""
+    if estimate is None or estimate.error is not None:
+        return
+    try:
+        reserve_in(session, job.tenant_id, Work(str(job.id), {UsageKind.TRAINING: estimate.training_tokens}))
+    except BudgetReached as reached:
+        raise JobError("", str(reached)) from None
 
 
 def _model(session: Session, scope: TenantScope, name: str, task: Task, base: BaseModel) -> Model:

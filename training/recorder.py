@@ -11,12 +11,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from billing.reservations import BudgetReached, Work, reserve
 from core.db import tenant_session
 from core.models.fine_tune_jobs import JobMetric, JobStatus
+from core.models.usage import UsageKind
 from core.storage import TenantKey, blob_store
 from training.artifacts import SLOTS, checkpoint_name
 from training.job_log import note
 from training.leases import LEASE, Lease, LeaseLost
+from training.recipe.errors import RecipeError
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +60,13 @@ class Recorder:
         self._stop_if_told(
             self._write(message, status=status, phase_message=message[:_LONGEST_PHASE_MESSAGE])
         )
+
+    def will_read(self, training_tokens: int) -> None:
+        """Reserve it in the tenant's budget. Raises RecipeError where there is no room."""
+        try:
+            reserve(self._lease.scope, Work(str(self._lease.job_id), {UsageKind.TRAINING: training_tokens}))
+        except BudgetReached as reached:
+            raise RecipeError(str(reached)) from None
 
     def beat(self, progress: float, eta_seconds: int | None) -> None:
         """Write the progress and the metrics since the last time, at most every second."""

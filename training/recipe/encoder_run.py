@@ -69,6 +69,8 @@ class EncoderFineTune(Generic[E]):
         self._monitor.phase(JobStatus.PREPARING, "Reading the texts")
         resumed = self._saver.resume(checkpoint)
         splits = self._tokenize()
+        training_tokens = splits.train.tokens * self._schedule.epochs
+        self._monitor.will_read(training_tokens)
         frozen = Encoder.load(self._base, self._device)
         costs = self._plan(splits, frozen)
         self._progress.skip()
@@ -115,7 +117,7 @@ class EncoderFineTune(Generic[E]):
             evaluation=evaluation,
             promotable=evaluation["promotion"]["promotable"],
             rank=self._settings.rank if self._settings.method is Method.LORA else None,
-            training_tokens=splits.train.tokens * self._schedule.epochs,
+            training_tokens=training_tokens,
         )
 
     def _tokenize(self) -> _Splits:

@@ -11,6 +11,9 @@ class Monitor(Protocol):
     def phase(self, status: JobStatus, message: str) -> None:
         """What begins now: PREPARING, TRAINING or EVALUATING; `message` says it to the tenant."""
 
+    def will_read(self, training_tokens: int) -> None:
+        """How many tokens training is going to read; it has not begun."""
+
     def beat(self, progress: float, eta_seconds: int | None) -> None:
         """It goes on. `progress` is 0 to 1 over the whole job, `eta_seconds` the seconds left, None while unknown.
 
@@ -34,6 +37,9 @@ class Silent:
     """A monitor that nobody listens to."""
 
     def phase(self, status: JobStatus, message: str) -> None:
+        pass
+
+    def will_read(self, training_tokens: int) -> None:
         pass
 
     def beat(self, progress: float, eta_seconds: int | None) -> None:

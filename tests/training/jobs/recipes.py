@@ -38,6 +38,7 @@ class Recipe:
     def __call__(self, data, settings, base, seed, monitor, checkpoint=None):
         self.calls.append({"data": data, "settings": settings, "seed": seed, "checkpoint": checkpoint})
         first = int(checkpoint or 0) + 1
+        monitor.will_read(self.result.training_tokens)
         monitor.phase(JobStatus.TRAINING, "Training")
         for step in range(first, self.steps + 1):
             self.at_step(step, monitor)

@@ -45,6 +45,10 @@ class Memory:
     metrics: dict[tuple[str, int], float] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     checkpoints: list[bytes] = field(default_factory=list)
+    training_tokens: int | None = None
+
+    def will_read(self, training_tokens: int) -> None:
+        self.training_tokens = training_tokens
 
     def phase(self, status: Any, message: str) -> None:
         self.phases.append(status)

@@ -65,8 +65,10 @@ class ChatFineTune:
         resumed = self._saver.resume(checkpoint)
         tokenizer = ChatTokenizer(self._base)
         splits = self._tokenize(tokenizer)
-        decoder = Decoder.load(self._base, self._device)
         schedule = Schedule.of(self._settings, CHAT, len(splits.train))
+        training_tokens = splits.train.tokens * schedule.epochs
+        self._monitor.will_read(training_tokens)
+        decoder = Decoder.load(self._base, self._device)
         sizes = ChatSize.of(splits.train), ChatSize.of(splits.validation), ChatSize.of(splits.test)
         costs = ChatCosts.of(decoder, sizes, schedule)
         costs.plan(self._progress)
@@ -104,7 +106,7 @@ class ChatFineTune:
             evaluation=evaluation,
             promotable=evaluation["promotion"]["promotable"],
             rank=self._settings.rank,
-            training_tokens=splits.train.tokens * schedule.epochs,
+            training_tokens=training_tokens,
         )
 
     def _tokenize(self, tokenizer: ChatTokenizer) -> _Splits:
