@@ -13,12 +13,16 @@ from billing.invoices import InvoiceStateError, lock_invoice, note_change, requi
 from billing.money import money
 from billing.numbering import take_number
 from billing.payments import settle
-from billing.settlement import asked_cents, settlement_of
+from billing.settlement import asked_cents, settlement_of, tax_share
 from core.clock import now
 from core.models.billing import Invoice, InvoiceStatus
 from core.models.credit_grants import CreditKind
 from core.models.payments import CreditNote, CreditNoteCounter, Payment
 from core.tenancy import Actor
+
+
+class CreditNoteNotFound(LookupError):
+    """No credit note that this session sees has the id."""
 
 
 class Remedy(StrEnum):
@@ -44,11 +48,12 @@ def issue_credit_note(
     InvoiceStateError for an invoice that is neither open nor paid, without a reason, and for an amount that is not
     positive, more than the invoice asked for, or with more to refund than was paid.
     """
-    reason, at = reason.strip(), at or now()
+    reason = reason.strip()
     if not 1 <= len(reason) <= 300:
         raise InvoiceStateError("Say what the credit note is for, in 1 to 300 characters.")
     invoice = lock_invoice(session, invoice_id)
     require_status(invoice, InvoiceStatus.OPEN, InvoiceStatus.PAID)
+    at = at or now()
     settled = settlement_of(session, invoice)
     due = min(amount_cents, settled.to_pay_cents)
     rest = amount_cents - due
@@ -83,6 +88,27 @@ def list_credit_notes(session: Session, invoice: Invoice) -> Sequence[CreditNote
         .where(CreditNote.tenant_id == invoice.tenant_id, CreditNote.invoice_id == invoice.id)
         .order_by(CreditNote.issued_at, CreditNote.number)
     ).all()
+
+
+def get_credit_note(session: Session, note_id: UUID) -> CreditNote:
+    """Raises CreditNoteNotFound where the session sees no such credit note."""
+    note = session.get(CreditNote, note_id)
+    if note is None:
+        raise CreditNoteNotFound(f"There is no credit note {note_id}.")
+    return note
+
+
+def tax_in(session: Session, note: CreditNote, invoice: Invoice) -> int:
+    """The tax that a credit note takes back, in cents: its part of the invoice's, by the amounts."""
+    until = session.scalar(
+        select(func.sum(CreditNote.amount_cents)).where(
+            CreditNote.tenant_id == note.tenant_id,
+            CreditNote.invoice_id == note.invoice_id,
+            CreditNote.number <= note.number,
+        )
+    )
+    noted = int(until or 0)
+    return tax_share(invoice, noted) - tax_share(invoice, noted - note.amount_cents)
 
 
 def creditable_cents(session: Session, invoice: Invoice) -> int:

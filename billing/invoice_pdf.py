@@ -1,7 +1,7 @@
 """An invoice as PDF, set by Typst. The same invoice gives the same bytes: no clock, and only Typst's own fonts."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,11 @@ def invoice_pdf(
     settings: Settings | None = None,
 ) -> bytes:
     """Set an invoice with its lines and what was set against it; the seller is the settings'."""
-    data = invoice_data(invoice, lines, tenant, settlement, settings or get_settings())
+    return set_pdf(invoice_data(invoice, lines, tenant, settlement, settings or get_settings()))
+
+
+def set_pdf(data: Mapping[str, Any]) -> bytes:
+    """Set what the template shows, an invoice's or a credit note's."""
     pdf: bytes = typst.compile(
         str(TEMPLATE),
         root=str(TEMPLATE.parent),
@@ -54,14 +58,14 @@ def invoice_data(
     )
     payment = payment_provider(settings).instructions(invoice) if is_transferred else None
     return {
+        "heading": "Invoice",
         "title": f"Invoice {invoice.number}" if invoice.number else "Draft of an invoice",
-        "seller": {"name": settings.seller_name, "address": _lines(settings.seller_address)},
-        "tenant": {"name": tenant.name, "id": str(tenant.id)},
+        **parties(tenant, settings),
         "stamp": _stamp(invoice),
         "facts": [
             ("Number", invoice.number or ""),
-            ("Issued", _day(invoice.issued_at)),
-            ("Due", _day(invoice.due_at)),
+            ("Issued", day(invoice.issued_at)),
+            ("Due", day(invoice.due_at)),
             ("Period", _period(invoice)),
             ("Currency", currency),
         ],
@@ -87,17 +91,25 @@ def invoice_data(
     }
 
 
+def parties(tenant: Tenant, settings: Settings) -> dict[str, Any]:
+    """Who asks whom, as the template shows it."""
+    return {
+        "seller": {"name": settings.seller_name, "address": _lines(settings.seller_address)},
+        "tenant": {"name": tenant.name, "id": str(tenant.id)},
+    }
+
+
 def _stamp(invoice: Invoice) -> dict[str, Any] | None:
     """The box that says that nothing is to be paid, and why."""
     if invoice.status is InvoiceStatus.DRAFT:
         return {"bad": True, "title": "Draft", "text": "It is being checked: do not pay it."}
     if invoice.status is InvoiceStatus.PAID:
         reference = f"Reference: {invoice.payment_reference}" if invoice.payment_reference else ""
-        return {"bad": False, "title": f"Paid on {_day(invoice.paid_at)}", "text": reference}
+        return {"bad": False, "title": f"Paid on {day(invoice.paid_at)}", "text": reference}
     if invoice.status is InvoiceStatus.VOID:
         return {
             "bad": True,
-            "title": f"Void since {_day(invoice.voided_at)}",
+            "title": f"Void since {day(invoice.voided_at)}",
             "text": "Do not pay this invoice.",
         }
     return None
@@ -108,7 +120,8 @@ def _period(invoice: Invoice) -> str:
     return f"{invoice.period_start:%-d %b} – {last:%-d %b %Y}"
 
 
-def _day(at: datetime | None) -> str:
+def day(at: datetime | None) -> str:
+    """A day as documents write it: 3 Feb 2025."""
     return "" if at is None else f"{at:%-d %b %Y}"
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from billing.credits import PAID_FOR
 from billing.csv_export import to_csv
-from billing.settlement import asked_cents
+from billing.settlement import asked_cents, tax_share
 from core.models.billing import Collection, Invoice, InvoiceLine
 from core.models.credit_grants import CreditEntry, CreditGrant, CreditKind
 from core.models.payments import CreditNote, Payment
@@ -213,7 +213,7 @@ def _credit_notes(session: Session, start: datetime, end: datetime) -> Iterator[
         .where(_between(CreditNote.issued_at, start, end))
     )
     for note, invoice, noted in rows:
-        tax = _tax_share(invoice, int(noted)) - _tax_share(invoice, int(noted) - note.amount_cents)
+        tax = tax_share(invoice, int(noted)) - tax_share(invoice, int(noted) - note.amount_cents)
         head = _Head(note.issued_at, Document.CREDIT_NOTE, note.number, note.tenant_id, note.currency)
         yield from head.post(
             {
@@ -328,9 +328,3 @@ def _drawn(session: Session, chosen: ColumnElement[bool]) -> Mapping[UUID, Mappi
             found[invoice_id][account] -= int(amount)
             found[invoice_id][RECEIVABLE] += int(amount)
     return found
-
-
-def _tax_share(invoice: Invoice, noted_cents: int) -> int:
-    """The tax in what credit notes took back so far, so that all of it is back with the whole amount."""
-    asked = asked_cents(invoice)
-    return invoice.tax_cents * noted_cents // asked if asked else 0

@@ -46,6 +46,12 @@ def asked_cents(invoice: Invoice) -> int:
     return max(0, invoice.total_cents) + invoice.tax_cents
 
 
+def tax_share(invoice: Invoice, noted_cents: int) -> int:
+    """The tax in what credit notes took back so far, so that all of it is back with the whole amount."""
+    asked = asked_cents(invoice)
+    return invoice.tax_cents * noted_cents // asked if asked else 0
+
+
 def settlement_of(session: Session, invoice: Invoice) -> Settlement:
     """How one invoice is settled as the session sees it."""
     return settlements(session, [invoice])[invoice.id]

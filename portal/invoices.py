@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from flask import Response
 from sqlalchemy.orm import Session
 
-from billing.credit_notes import list_credit_notes
+from billing.credit_note_pdf import credit_note_pdf
+from billing.credit_notes import list_credit_notes, tax_in
 from billing.invoice_csv import invoice_csv
 from billing.invoice_pdf import invoice_pdf
 from billing.invoices import is_overdue, lines_of
@@ -81,6 +82,14 @@ def pdf_of(session: Session, invoice: Invoice) -> Response:
     shown = show(session, invoice)
     pdf = invoice_pdf(invoice, shown.lines, shown.tenant, shown.settlement)
     return pdf_file(pdf, f"{_file_name(invoice)}.pdf")
+
+
+def credit_note_pdf_of(session: Session, note: CreditNote) -> Response:
+    """A credit note as a PDF to keep."""
+    invoice = session.get_one(Invoice, note.invoice_id)
+    tenant = session.get_one(Tenant, note.tenant_id)
+    pdf = credit_note_pdf(note, invoice, tenant, tax_in(session, note, invoice))
+    return pdf_file(pdf, f"credit-note-{note.number}.pdf")
 
 
 def csv_of(session: Session, invoice: Invoice) -> Response:

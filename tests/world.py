@@ -13,11 +13,13 @@ from core.clock import now
 from core.db import operator_session
 from core.models.batches import Batch, BatchStatus
 from core.models.billing import Invoice, InvoiceStatus
+from core.models.budgets import Budget
 from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
 from core.models.files import ApiFile, FilePurpose
 from core.models.fine_tune_jobs import FineTuneJob, JobStatus, Method
 from core.models.fine_tune_requests import FineTuneRequest, RequestStatus
 from core.models.models import Adapter, Model
+from core.models.payments import CreditNote
 from core.models.users import Invite, User
 from core.passwords import hash_password
 from core.storage import blob_store, tenant_key
@@ -148,6 +150,7 @@ def build_world(scope: TenantScope) -> World:
             finished_at=now(),
             api_key_id=key.id,
         )
+        budget = owned(Budget, monthly_cents=1_000, is_cap=True)
         period = Month.containing(now())
         invoice = owned(
             Invoice,
@@ -161,6 +164,19 @@ def build_world(scope: TenantScope) -> World:
             issued_at=now(),
             due_at=now(),
         )
+        note = owned(
+            CreditNote,
+            number=f"CN-{uuid4().hex[:12]}",
+            invoice_id=invoice.id,
+            reason="Outage",
+            currency="USD",
+            amount_cents=1,
+            due_cents=1,
+            refund_cents=0,
+            credit_cents=0,
+            issued_at=now(),
+            issued_by="finance",
+        )
         session.commit()
     ids: dict[str, object] = {
         "user_id": user.id,
@@ -172,6 +188,8 @@ def build_world(scope: TenantScope) -> World:
         "job_id": job.id,
         "adapter_id": adapter.id,
         "invoice_id": invoice.id,
+        "budget_id": budget.id,
+        "credit_note_id": note.id,
         "tenant_id": tenant_id,
         "file_id": public_id(Prefix.FILE, file.id),
         "fine_tuning_job_id": public_id(Prefix.JOB, request.id),

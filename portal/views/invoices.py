@@ -12,6 +12,7 @@ from billing.invoices import list_invoices, months_being_checked, totals
 from billing.periods import Month
 from core.clock import now
 from core.models.billing import Invoice, InvoiceStatus
+from core.models.payments import CreditNote
 from core.tenancy import Permission
 from portal import invoices
 from portal.access import allow
@@ -58,6 +59,12 @@ def pdf(invoice_id: UUID) -> ResponseReturnValue:
 @allow(Permission.INVOICES_READ)
 def csv(invoice_id: UUID) -> ResponseReturnValue:
     return invoices.csv_of(db(), _get_issued_or_404(invoice_id))
+
+
+@bp.get("/credit-notes/<uuid:credit_note_id>/credit-note.pdf")
+@allow(Permission.INVOICES_READ)
+def credit_note_pdf(credit_note_id: UUID) -> ResponseReturnValue:
+    return invoices.credit_note_pdf_of(db(), get_or_404(CreditNote, credit_note_id))
 
 
 def _get_issued_or_404(invoice_id: UUID) -> Invoice:

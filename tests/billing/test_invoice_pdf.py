@@ -10,7 +10,10 @@ import typst
 from billing import invoices
 from billing.cancelling import void
 from billing.close import close_month
+from billing.credit_note_pdf import credit_note_data, credit_note_pdf
+from billing.credit_notes import issue_credit_note, tax_in
 from billing.invoice_pdf import TEMPLATE, invoice_data, invoice_pdf
+from billing.payments import record_payment
 from billing.settlement import settlement_of
 from core.config import get_settings
 from core.models.billing import InvoiceLine
@@ -147,3 +150,14 @@ def test_a_void_invoice_says_so_and_why(db, tenant, invoice, seller):
 
 def _values(line: InvoiceLine) -> dict[str, object]:
     return {column.key: getattr(line, column.key) for column in InvoiceLine.__table__.columns}
+
+
+def test_a_credit_note_says_what_it_takes_back_of_which_invoice_and_why(db, tenant, invoice, seller):
+    record_payment(db, STAFF, invoice.id, 2000, "4711")
+    note = issue_credit_note(db, STAFF, invoice.id, 1500, TRICKY)
+    data = credit_note_data(note, invoice, tenant, tax_in(db, note, invoice), seller)
+    assert dict(data["facts"])["For invoice"] == "2025-000001"
+    assert data["sums"] == [("No longer to pay", "$10.80"), ("Credit for the next invoices", "$4.20")]
+    assert data["due"] == ("Credited", "$15.00")
+    assert TRICKY in set_text(data)
+    assert credit_note_pdf(note, invoice, tenant, 0).startswith(b"%PDF-")

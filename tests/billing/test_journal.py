@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from billing.cancelling import mark_uncollectible, void
 from billing.close import close_month
-from billing.credit_notes import Remedy, creditable_cents, issue_credit_note
+from billing.credit_notes import Remedy, creditable_cents, issue_credit_note, tax_in
 from billing.credits import PAID_FOR, expire_credits, grant_credit, list_credits
 from billing.invoices import InvoiceStateError, to_pay_cents
 from billing.issuing import issue
@@ -124,8 +124,8 @@ def test_tax_is_owed_and_comes_back_with_credit_notes_to_the_cent(db):
     (draft,) = close_month(db, JANUARY, STAFF, at=after(JANUARY))
     draft.tax_cents = 551
     issued = issue(db, draft, after(JANUARY))
-    for cents in (1000, 1, 2449, 1):
-        issue_credit_note(db, STAFF, issued.id, cents, "Outage")
+    notes = [issue_credit_note(db, STAFF, issued.id, cents, "Outage") for cents in (1000, 1, 2449, 1)]
+    assert [tax_in(db, note, issued) for note in notes] == [159, 0, 391, 1]
     sums = accounts(all_of(db))
     assert (sums[TAX], sums[RECEIVABLE], sums[CREDIT_NOTES]) == (0, 0, 2900)
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import timedelta
 
 import pytest
@@ -88,7 +89,7 @@ def test_a_settled_invoice_asks_for_no_payment(admin, change):
     assert STAFF.label not in shown
 
 
-def test_a_part_that_was_paid_and_a_credit_note_leave_less_to_pay(admin):
+def test_a_part_that_was_paid_and_a_credit_note_leave_less_to_pay(admin, other_admin):
     (invoice,) = invoiced(admin)
     with operator_session("test") as session:
         record_payment(session, STAFF, invoice.id, 100, "Transfer 4711")
@@ -98,6 +99,9 @@ def test_a_part_that_was_paid_and_a_credit_note_leave_less_to_pay(admin):
     for text in ("Transfer 4711", "−$1.00", "Outage on 3 March", "−$0.30", "To pay", "$1.10"):
         assert text in shown
     assert STAFF.label not in shown
+    (link,) = re.findall(r"/invoices/credit-notes/[^\"]+", shown)
+    assert admin.client.get(link).data.startswith(b"%PDF-")
+    assert other_admin.client.get(link).status_code == 404
 
 
 def test_a_draft_is_not_shown_but_that_it_is_being_checked(admin):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
@@ -170,6 +171,8 @@ def test_a_credit_note_leaves_less_to_pay(finance, invoice):
     shown = page(finance, f"{PATH}/{invoice.id}")
     assert f"CN-{now().year}-000001" in shown
     assert "$0.30 less to pay" in shown
+    (link,) = re.findall(rf"{PATH}/credit-notes/[^\"]+/credit-note.pdf", shown)
+    assert finance.get(link).data.startswith(b"%PDF-")
     assert 'value="0.10"' in shown
 
 

@@ -15,7 +15,7 @@ from billing import wording
 from billing.cancelling import mark_uncollectible
 from billing.cancelling import void as void_invoice
 from billing.close import CloseRefused, close_month, first_month, next_to_close
-from billing.credit_notes import Remedy, issue_credit_note
+from billing.credit_notes import CreditNoteNotFound, Remedy, get_credit_note, issue_credit_note
 from billing.invoice_csv import invoices_csv
 from billing.invoices import (
     InvoiceStateError,
@@ -118,6 +118,17 @@ def pdf(invoice_id: UUID) -> ResponseReturnValue:
 def csv(invoice_id: UUID) -> ResponseReturnValue:
     with operator_session("export any tenant's invoice") as db:
         return invoices.csv_of(db, _get_or_404(db, invoice_id))
+
+
+@bp.get("/credit-notes/<uuid:credit_note_id>/credit-note.pdf")
+@staff(StaffPermission.INVOICES_READ)
+def credit_note_pdf(credit_note_id: UUID) -> ResponseReturnValue:
+    with operator_session("export any tenant's credit note") as db:
+        try:
+            note = get_credit_note(db, credit_note_id)
+        except CreditNoteNotFound:
+            abort(404)
+        return invoices.credit_note_pdf_of(db, note)
 
 
 @bp.post("/<uuid:invoice_id>/payments")
