@@ -20,6 +20,7 @@ _CONNECT_SECONDS, _READ_SECONDS = 5, 30
 _PAGE = 100
 
 stripe.enable_telemetry = False
+stripe.log = None  # the library's own log has what requests say, e-mail addresses among it
 
 Params = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -27,7 +28,12 @@ Answer = dict[str, Any]
 
 
 class StripeProblem(Exception):
-    """Stripe did not do what it was asked. The message is fit for staff's eyes: no key and no personal data."""
+    """Stripe did not do what it was asked.
+
+    The message is for staff's eyes, without a key. A log gets `code`: in words, Stripe may quote what it was given.
+    """
+
+    code = ""
 
 
 class StripeUnavailable(StripeProblem):

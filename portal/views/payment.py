@@ -125,7 +125,7 @@ def _start_collecting(client: StripeClient) -> None:
     try:
         subscriptions.start(client, scope().tenant_id)
     except (StripeProblem, NotAtStripe) as problem:
-        log.warning("subscription_not_started", problem=str(problem))
+        log.warning("subscription_not_started", problem=type(problem).__name__)
 
 
 @bp.post("/portal")
@@ -173,8 +173,9 @@ def _address(endpoint: str) -> str:
     return get_settings().portal_url + url_for(endpoint)
 
 
-def _problem(problem: Exception) -> ResponseReturnValue:
-    log.warning("stripe_problem", problem=str(problem))
+def _problem(problem: StripeProblem | NotAtStripe) -> ResponseReturnValue:
+    code = problem.code if isinstance(problem, StripeProblem) else ""
+    log.warning("stripe_problem", problem=type(problem).__name__, code=code)
     if isinstance(problem, StripeUnavailable):
         return _back("Stripe does not answer just now. Nothing was changed: try again in a minute.", "error")
     return _back("Stripe refused this, and it was noted. Nothing was changed: write to us.", "error")
