@@ -38,20 +38,21 @@ def price_in_words(kind: PriceKind, cents_per_unit: Decimal, currency: str) -> s
 
 
 def steps_in_words(price: Price, currency: str) -> list[str]:
-    """A price tier by tier, the quantities as a month counts them, with what is included: one line if it is flat."""
-    kind = PriceKind(price.kind)
+    """A price tier by tier, by the million; tiers end at what a month counts with what is included. A flat price is
+    one line, which says what it is for."""
+    if not price.tiers:
+        return [price_in_words(PriceKind(price.kind), price.unit_amount, currency)]
     words = []
     lower = price.included_quantity
-    for tier in price.steps:
-        written = price_in_words(kind, tier.unit_amount, currency)
+    for tier in price.tiers:
+        written = per_million(tier.unit_amount, currency)
         if tier.flat_amount:
             written += f" + {money(tier.flat_amount, currency)}"
-        if tier.up_to is not None:
+        if tier.up_to is None:
+            words.append(f"beyond {lower:,}: {written}" if len(price.tiers) > 1 else written)
+        else:
             lower = price.included_quantity + tier.up_to
-            written = f"up to {lower:,}: {written}"
-        elif price.tiers:
-            written = f"beyond {lower:,}: {written}" if len(price.tiers) > 1 else written
-        words.append(written)
+            words.append(f"up to {lower:,}: {written}")
     return words
 
 

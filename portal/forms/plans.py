@@ -110,7 +110,7 @@ class PriceForm(FlaskForm):
 
     def show(self, price: Price) -> None:
         """Fill in a price as it is now."""
-        self.amount.data = _written(price.unit_amount, self._exponent)
+        self.amount.data = "" if price.tiers else _written(price.unit_amount, self._exponent)
         if self.kind in MONTHLY_KINDS:
             return
         self.included.data = price.included_quantity

@@ -102,8 +102,8 @@ def test_a_price_gets_tiers(operator):
         Tier(None, Decimal("0.000025"), Decimal(500)),
     )
     shown = page(operator, "/operator/plans/starter")
-    assert "up to 10,000,000: $0.40 per million" in shown
-    assert "beyond 10,000,000: $0.25 per million + $5.00" in shown
+    assert "up to 10,000,000: $0.40<" in shown
+    assert "beyond 10,000,000: $0.25 + $5.00" in shown
 
 
 def test_the_form_begins_with_the_tiers_in_force(operator, services):
