@@ -15,7 +15,7 @@ import portal.views
 from core.config import get_settings
 from core.log import configure_logging
 from core.tenancy import Permission, Role, StaffPermission, StaffRole
-from portal import assets, cli, errors, filters, limits, navigation, session, tasks
+from portal import assets, cli, errors, filters, limits, navigation, session, standing, tasks
 from portal.access import public, require_stated_access
 from portal.identity import login_manager
 
@@ -52,7 +52,7 @@ def create_portal() -> Flask:
     CSRFProtect(app)
     app.before_request(_refuse_null)
     login_manager.init_app(app)
-    for part in (limits, session, filters, tasks, errors, cli, assets, navigation):
+    for part in (limits, session, filters, tasks, errors, cli, assets, navigation, standing):
         part.init_app(app)
     _register_views(app)
     public(app.view_functions["static"])

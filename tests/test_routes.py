@@ -38,6 +38,7 @@ OF_A_TENANT = {
     "job_id",
     "adapter_id",
     "invoice_id",
+    "budget_id",
     "file_id",
     "fine_tuning_job_id",
     "batch_id",
