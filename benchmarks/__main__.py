@@ -23,8 +23,8 @@ BENCHMARKS = {
     "portal-fine-tune": "benchmarks.portal_fine_tune",
 }
 
-NOT_QUICK = {"portal-fine-tune"}
-"""Take minutes whatever is left out, so a quick run does without them."""
+NOT_QUICK = {"portal-fine-tune", "precision"}
+"""Take minutes whatever is left out, or compare us with ourselves: a quick run does without them."""
 
 
 def main(arguments: list[str]) -> int:
