@@ -62,6 +62,7 @@ def use(
     *,
     model_id: UUID | None = None,
     api_key_id: UUID | None = None,
+    job_id: UUID | None = None,
     request_id: str | None = None,
 ) -> None:
     """Put a usage fact of the past into the ledger, which learns of it now."""
@@ -74,6 +75,7 @@ def use(
         occurred_at=at,
         model_id=model_id,
         api_key_id=api_key_id,
+        job_id=job_id,
     )
     record(session, tenant.id, usage)
     session.flush()

@@ -20,10 +20,11 @@ from billing.rating import charge, total_cents
 from billing.schedule import plan_at, price_at
 from billing.terms import USAGE_KINDS, load_terms, read_used
 from core.db import operator_session
-from core.models.billing import Invoice, InvoiceLine, Plan, PlanPrice, PriceKind, PriceScheme
+from core.models.billing import Invoice, InvoiceLine, PlanPrice, PriceKind
 from core.models.tenants import Tenant
 from core.models.usage import UsageFact, UsageKind
 from tests.billing.months import APRIL, FEBRUARY, JANUARY, STAFF, after, old_tenant, on, use
+from tests.billing.tiers import tiered_plan
 
 FEES = {"trial": 0, "starter": 29_00, "scale": 299_00, "tiered": 0}
 
@@ -40,40 +41,6 @@ def add_version(db, plan: str, kind: PriceKind, amount: str, included: int, sinc
         )
     )
     db.flush()
-
-
-def tiered_plan(db) -> str:
-    """A plan with a graduated, a volume and a flat price, and with a minimum."""
-    db.add(Plan(code="tiered", name="Tiered", description="", currency="USD", position=9))
-    db.flush()
-    tiers = [
-        {"up_to": 5_000_000, "unit_amount": "0.00004", "flat_amount": "0"},
-        {"up_to": 20_000_000, "unit_amount": "0.00003", "flat_amount": "150"},
-        {"up_to": None, "unit_amount": "0.000021", "flat_amount": "0"},
-    ]
-    # Kind, scheme, amount a unit, included quantity
-    prices = (
-        (PriceKind.PLATFORM, PriceScheme.FLAT, "0", 0),
-        (PriceKind.MINIMUM, PriceScheme.FLAT, "1000", 0),
-        (PriceKind.PREDICTION, PriceScheme.GRADUATED, "0", 1_000_000),
-        (PriceKind.TRAINING, PriceScheme.VOLUME, "0", 0),
-        (PriceKind.CHAT_INPUT, PriceScheme.FLAT, "0.000033", 50_000),
-        (PriceKind.CHAT_OUTPUT, PriceScheme.GRADUATED, "0", 0),
-    )
-    for kind, scheme, amount, included in prices:
-        db.add(
-            PlanPrice(
-                plan_code="tiered",
-                kind=kind,
-                scheme=scheme,
-                unit_amount=Decimal(amount),
-                included_quantity=included,
-                tiers=None if scheme is PriceScheme.FLAT else tiers,
-                effective_from=JANUARY.previous.start,
-            )
-        )
-    db.flush()
-    return "tiered"
 
 
 def words(bill):

@@ -1,6 +1,6 @@
 """The month's running cost: whichever way it is parted, the parts add up to the cent."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from hypothesis import HealthCheck, given, settings
@@ -9,16 +9,20 @@ from sqlalchemy.orm import Session
 
 from billing.close import close_month
 from billing.plans import subscribe
+from billing.rating import total_cents
 from billing.shares import shares_csv
 from billing.usage import month_usage, months_with_usage
 from core.catalogue import DEFAULT_BASE_MODEL
 from core.db import operator_session
 from core.models.api_keys import ApiKey
 from core.models.billing import PriceKind
+from core.models.datasets import Dataset, DatasetVersion
+from core.models.fine_tune_jobs import FineTuneJob
 from core.models.models import Model
 from core.models.tenants import Tenant
 from core.models.usage import UsageKind
 from tests.billing.months import FEBRUARY, JANUARY, MARCH, STAFF, after, old_tenant, on, use
+from tests.billing.tiers import tiered_plan
 
 
 def a_model(db: Session, tenant: Tenant, name: str) -> Model:
@@ -35,6 +39,36 @@ def a_key(db: Session, tenant: Tenant, name: str) -> ApiKey:
     return key
 
 
+def a_job(db: Session, tenant: Tenant, model: Model, queued_at: datetime) -> FineTuneJob:
+    dataset = Dataset(id=uuid4(), tenant_id=tenant.id, name=f"Messages {queued_at:%d}")
+    db.add(dataset)
+    db.flush()
+    version = DatasetVersion(
+        id=uuid4(),
+        tenant_id=tenant.id,
+        dataset_id=dataset.id,
+        number=1,
+        filename="messages.csv",
+        format="csv",
+        size_bytes=1,
+    )
+    db.add(version)
+    db.flush()
+    job = FineTuneJob(
+        id=uuid4(),
+        tenant_id=tenant.id,
+        model_id=model.id,
+        dataset_version_id=version.id,
+        base_model=DEFAULT_BASE_MODEL,
+        settings={},
+        seed=1,
+        queued_at=queued_at,
+    )
+    db.add(job)
+    db.flush()
+    return job
+
+
 facts = st.lists(
     st.tuples(
         st.integers(0, 31 * 24 * 60 - 1),  # minute of January
@@ -47,11 +81,12 @@ facts = st.lists(
 )
 
 
-@given(facts, st.sets(st.integers(1, 30), max_size=2))
+@given(facts, st.sets(st.integers(1, 30), max_size=2), st.sampled_from(["starter", "tiered"]))
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_days_models_and_keys_each_sum_to_what_the_usage_costs(services, used, changes):
+def test_days_models_and_keys_each_sum_to_what_the_usage_costs(services, used, changes, first):
     with operator_session("test") as db:
-        tenant = old_tenant(db, "starter")
+        tiered_plan(db)
+        tenant = old_tenant(db, first)
         models = [a_model(db, tenant, f"model-{number}") for number in range(3)]
         keys = [a_key(db, tenant, f"key {number}") for number in range(2)]
         for day, plan in zip(sorted(changes), ("scale", "trial"), strict=False):
@@ -76,7 +111,10 @@ def test_days_models_and_keys_each_sum_to_what_the_usage_costs(services, used, c
             for kind in UsageKind:
                 tokens = sum(quantity for _, quantity, of_kind, *_ in used if of_kind is kind)
                 assert sum(share.tokens[PriceKind(kind)] for share in shares) == tokens
-        assert usage.fee_cents + usage.usage_cents + usage.late_cents == usage.bill.total_cents
+        parts = (usage.fee_cents, usage.minimum_cents, usage.usage_cents, usage.late_cents)
+        assert sum(parts) == usage.bill.total_cents
+        training = [line for line in usage.bill.lines if line.kind == PriceKind.TRAINING]
+        assert sum(share.cost_cents for share in usage.jobs) == total_cents(training)
         (invoice,) = close_month(db, JANUARY, STAFF, at=after(JANUARY))
         assert invoice.total_cents == usage.bill.total_cents
 
@@ -97,6 +135,30 @@ def test_what_has_no_model_or_key_is_named_by_where_it_came_from(db):
     usage = month_usage(db, tenant.id, JANUARY)
     assert [share.name for share in usage.models] == ["intents", "No model"]
     assert [share.name for share in usage.keys] == ["Help desk (ad_live_abcd…)", "Fine-tune jobs"]
+
+
+def test_training_is_shared_by_the_fine_tunes_that_used_it(db):
+    tenant = old_tenant(db)
+    model = a_model(db, tenant, "intents")
+    first, second = (a_job(db, tenant, model, on(day)) for day in (2, 9))
+    for job, tokens in ((first, 400_000), (second, 1_600_000)):
+        use(db, tenant, job.queued_at, tokens, UsageKind.TRAINING, model_id=model.id, job_id=job.id)
+    use(db, tenant, on(3), 1_100_000)
+    usage = month_usage(db, tenant.id, JANUARY)
+    assert [(share.name, share.tokens[PriceKind.TRAINING], share.cost_cents) for share in usage.jobs] == [
+        ("intents, 9 Jan 2025 12:00", 1_600_000, 240),
+        ("intents, 2 Jan 2025 12:00", 400_000, 60),
+    ]
+
+
+def test_the_projection_goes_on_through_the_tiers_and_up_to_the_minimum(db):
+    tenant = old_tenant(db, tiered_plan(db))
+    half_way = JANUARY.start + (JANUARY.end - JANUARY.start) / 2
+    use(db, tenant, on(2), 1_000_000)
+    assert month_usage(db, tenant.id, JANUARY, half_way).projected_cents == 1000
+    use(db, tenant, on(2), 19_000_000)
+    # 40 million: 1 included, 5 at 0.40, 15 at 0.30 and 1.50, 19 at 0.21
+    assert month_usage(db, tenant.id, JANUARY, half_way).projected_cents == 1199
 
 
 def test_a_quota_shows_what_is_used_and_what_is_included(db):
