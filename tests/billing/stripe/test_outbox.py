@@ -1,5 +1,6 @@
 """Usage on its way to Stripe: every token is counted once, whatever fails and however late a fact comes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -205,6 +206,38 @@ def test_usage_that_stripe_took_and_then_rejected_can_be_sent_again(stripe):
     stripe.report()
     assert [(one.sequence, one.status) for one in reports_of(tenant)] == [(2, ReportStatus.SENT)]
     assert counted(stripe, tenant) == 1_000
+
+
+def test_two_workers_send_each_report_once_and_one_at_a_time_to_a_meter(stripe):
+    tenants = [stripe.subscribe() for _ in range(2)]
+    for tenant in tenants:
+        for hour in range(13, 20):
+            stripe.use(tenant, on(10, hour=hour), 1_000)
+            stripe.use(tenant, on(10, hour=hour), 10, UsageKind.CHAT_INPUT)
+    stripe.travel(on(10, hour=22))
+    with operator_session("test") as session:
+        outbox.make_reports(session, stripe.at)
+        session.commit()
+    in_flight: list[str] = []
+    answer = stripe.fake.request
+
+    def watch(method, url, headers, post_data=None, **more):
+        meter = str(post_data).partition("identifier=")[2][:48]
+        assert meter not in in_flight
+        in_flight.append(meter)
+        try:
+            return answer(method, url, headers, post_data, **more)
+        finally:
+            in_flight.remove(meter)
+
+    stripe.fake.request = watch
+    with ThreadPoolExecutor(4) as workers:
+        for sent in [workers.submit(reporting.send_due, stripe.client, stripe.at) for _ in range(4)]:
+            sent.result()
+    reporting.send_due(stripe.client, stripe.at)
+    sent_events = [request for request in stripe.fake.requests if request.path == EVENTS]
+    assert len(sent_events) == len({request.params["identifier"] for request in sent_events}) == 28
+    assert [counted(stripe, tenant) for tenant in tenants] == [7_000, 7_000]
 
 
 HOURS = st.integers(1, 30)
