@@ -11,9 +11,7 @@ import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
-from billing import standing
 from core.clock import now
-from core.db import operator_session
 from core.queues import Queue
 from portal import periodic
 from stack.ports import HOST
@@ -81,13 +79,7 @@ class World:
             periodic.close_month,
             periodic.ring_for_stripe,
             periodic.ring_for_stripe_invoices,
-            refresh_standings,
+            periodic.refresh_standing,
         ):
             task()
             work_off(Queue.BILLING)
-
-
-def refresh_standings() -> None:
-    with operator_session("test") as session:
-        standing.refresh_due(session)
-        session.commit()

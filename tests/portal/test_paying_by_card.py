@@ -33,6 +33,7 @@ from tests.portal.served import World, serving
 pytestmark = needs_chromium
 
 GRACE = timedelta(days=7)
+MISSING = "A payment is missing"
 GOOD_CARD, REFUSED_CARD = "pm_card_visa", "pm_card_chargeCustomerFail"
 
 
@@ -168,11 +169,14 @@ def be_suspended_for_a_card_that_is_refused(story: Story) -> None:
     newest.get_by_role("link").first.click()
     expect(story.page.get_by_text("The card was refused")).to_be_visible()
     expect(story.page.get_by_role("link", name="Pay at Stripe")).to_be_visible()
+    expect(story.page.get_by_role("status").filter(has_text=MISSING)).to_be_visible()
 
     story.world.travel(now() + GRACE)
     refusal = story.ask_api()
     assert refusal.status_code == 402
     assert refusal.json()["error"]["code"] == "payment_required"
+    story.page.reload()
+    expect(story.page.get_by_role("alert").filter(has_text=MISSING)).to_contain_text("keys are refused")
 
 
 def pay_and_be_reinstated(story: Story) -> None:
@@ -180,6 +184,7 @@ def pay_and_be_reinstated(story: Story) -> None:
     story.world.travel(now() + timedelta(days=4))
     story.page.goto("/invoices")
     expect(story.page.get_by_role("row").nth(1)).to_contain_text("Paid")
+    expect(story.page.get_by_text(MISSING)).to_have_count(0)
     assert story.ask_api().status_code == 200
 
 
