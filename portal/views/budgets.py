@@ -71,6 +71,7 @@ def _form() -> BudgetForm:
 def _page(form: BudgetForm) -> str:
     overview = budgets.overview(db(), scope().tenant_id)
     db().commit()  # usage may have been counted for it
+    form.amount.label.text = f"Amount a month, {overview.currency}"
     return render_template(
         "budgets/index.html", form=form, overview=overview, alerts=budgets.list_alerts(db())
     )
