@@ -7,8 +7,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from billing.plans import subscribe
 from core.clock import now
-from core.db import tenant_session
+from core.db import operator_session, tenant_session
 from core.models.audit import AuditEvent
 from core.models.datasets import DatasetStatus
 from core.models.fine_tune_jobs import FineTuneJob, JobLogLine, JobMetric, JobStatus, Method
@@ -16,6 +17,7 @@ from core.queues import redis
 from core.storage import blob_store, tenant_key
 from core.tenancy import Role
 from portal.fine_tunes import PAGE
+from tests.billing.tiers import tiered_plan
 from tests.portal.trained import add, add_job, add_model, add_trained, add_version, change, get
 from training.estimates import Estimate, Measuring
 from training.recipe.settings import FineTuneSettings
@@ -125,6 +127,16 @@ def test_beyond_the_quota_the_estimate_tells_the_price(admin, version):
     part = page(admin, f"/fine-tunes/review?version={version.id}&model_name=triage", headers=PART)
     assert "about $2.00" in part  # one million beyond the 500,000 that the trial includes
     assert "$2.00 a million" in part
+
+
+def test_where_training_is_priced_by_tiers_the_estimate_says_so(admin, version):
+    with operator_session("test") as db:
+        subscribe(db, admin.scope.tenant_id, tiered_plan(db))
+        db.commit()
+    estimate(admin, version, training_tokens=1_500_000)
+    part = page(admin, f"/fine-tunes/review?version={version.id}&model_name=triage", headers=PART)
+    assert "about $0.60" in part
+    assert "by the tiers of your Tiered plan" in part
 
 
 def test_an_estimates_error_is_shown_and_the_launch_is_still_there(admin, version):
