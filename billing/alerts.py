@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 from uuid import UUID, uuid4
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
@@ -24,6 +25,8 @@ from core.db import tenant_session
 from core.models.api_keys import ApiKey
 from core.models.budgets import Budget, BudgetAlert
 from core.tenancy import TenantScope
+
+log = structlog.get_logger(__name__)
 
 THRESHOLDS = (50, 80, 100)
 """Per cent of a budget."""
@@ -61,8 +64,13 @@ def raise_due(session: Session, tenant_id: UUID, at: datetime | None = None) -> 
 def raise_all_due(session: Session) -> None:
     """The same for every tenant that has a budget. Wants an operator session; commits each tenant."""
     for tenant_id in session.scalars(select(Budget.tenant_id).distinct()).all():
-        raise_due(session, tenant_id)
-        session.commit()
+        try:
+            raise_due(session, tenant_id)
+            session.commit()
+        except Exception:
+            # What is wrong with one tenant must not keep the others from being told.
+            session.rollback()
+            log.exception("budget_alerts_failed", tenant_id=str(tenant_id))
 
 
 def note_refusal(scope: TenantScope, budget: Budget, message: str) -> None:

@@ -25,12 +25,17 @@ Quantities = Mapping[PriceKind, Sequence[tuple[datetime, int]]]
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:tenant_id AS text), 8))")
 
+_BUDGET, _USED, _RESERVED = "budget", "used", "reserved"
+
 # One statement, so that usage on its way from a reservation into a counter is seen in exactly one of them.
 _READ = text("""
-SELECT false AS is_reserved, api_key_id, kind, starts_at, quantity FROM usage_counters
+SELECT 'budget' AS what, api_key_id, NULL AS kind, NULL AS starts_at, NULL AS quantity FROM budgets
+WHERE tenant_id = :tenant_id
+UNION ALL
+SELECT 'used', api_key_id, kind, starts_at, quantity FROM usage_counters
 WHERE tenant_id = :tenant_id AND starts_at >= :month_start AND starts_at < :month_end
 UNION ALL
-SELECT true, api_key_id, part.kind, (CAST(:cuts AS timestamptz[]))
+SELECT 'reserved', api_key_id, part.kind, (CAST(:cuts AS timestamptz[]))
     [width_bucket(coalesce(occurs_at, :jobs_at), CAST(:cuts AS timestamptz[]))], sum(CAST(part.quantity AS bigint))
 FROM budget_reservations, jsonb_each_text(quantities) AS part (kind, quantity)
 WHERE tenant_id = :tenant_id AND request_id <> :own AND (expires_at IS NULL OR expires_at > :at)
@@ -85,14 +90,14 @@ def _read(
             "own": own_request,
         },
     ).all()
-    owners = _owners(session, tenant_id)
-    counted = {(row.api_key_id, row.starts_at) for row in rows if not row.is_reserved}
+    owners = {None, *(row.api_key_id for row in rows if row.what == _BUDGET)}
+    counted = {(row.api_key_id, row.starts_at) for row in rows if row.what == _USED}
     if counted != {(owner, cut) for owner in owners for cut in in_force.cuts}:
         return None
     return {
         owner: Counts(
-            _by_kind(row for row in rows if not row.is_reserved and row.api_key_id == owner),
-            _by_kind(row for row in rows if row.is_reserved and owner in (None, row.api_key_id)),
+            _by_kind(row for row in rows if row.what == _USED and row.api_key_id == owner),
+            _by_kind(row for row in rows if row.what == _RESERVED and owner in (None, row.api_key_id)),
         )
         for owner in owners
     }

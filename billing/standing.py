@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -20,6 +21,8 @@ from core.config import get_settings
 from core.models.billing import Collection, Invoice, InvoiceStatus
 from core.models.stripe import StripeInvoice
 from core.models.tenants import Tenant
+
+log = structlog.get_logger(__name__)
 
 _ISSUED = (InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE)
 
@@ -76,8 +79,13 @@ def refresh_due(session: Session, at: datetime | None = None) -> None:
         select(Tenant.id).where(Tenant.id.in_(missing) | Tenant.id.in_(failed) | noted).order_by(Tenant.id)
     ).all()
     for tenant_id in tenants:
-        refresh(session, tenant_id, at)
-        session.commit()
+        try:
+            refresh(session, tenant_id, at)
+            session.commit()
+        except Exception:
+            # What is wrong with one tenant must not keep the others suspended, or going on.
+            session.rollback()
+            log.exception("standing_failed", tenant_id=str(tenant_id))
 
 
 def standing_of(session: Session, tenant: Tenant) -> Standing:
