@@ -15,6 +15,7 @@ from core.db import operator_session, tenant_session
 from core.models.billing import PriceKind
 from core.models.usage import UsageKind, UsageSource
 from core.tenancy import system_scope
+from tests.billing.tiers import tiered_plan
 
 AT = datetime(2026, 6, 15, 12, tzinfo=UTC)
 
@@ -80,3 +81,14 @@ def test_the_bill_grows_by_what_was_quoted(scope):
     before = total()
     use(scope, 1_234_567, at=AT)
     assert total() - before == expected
+
+
+def test_a_quote_goes_on_where_the_months_tiers_are(scope):
+    with operator_session("test") as session:
+        subscribe(session, scope.tenant_id, tiered_plan(session), AT - timedelta(days=10))
+        session.commit()
+    use(scope, 4_000_000, kind=UsageKind.CHAT_OUTPUT)
+    with tenant_session(scope) as session:
+        found = quote(session, scope.tenant_id, PriceKind.CHAT_OUTPUT, 3_000_000, AT)
+    # One million in the first tier, two in the second, which that reaches.
+    assert found.rated.amount_cents == 40 + 60 + 150
