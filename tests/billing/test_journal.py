@@ -16,7 +16,7 @@ from billing.cancelling import mark_uncollectible, void
 from billing.close import close_month
 from billing.credit_notes import Remedy, creditable_cents, issue_credit_note, tax_in
 from billing.credits import PAID_FOR, expire_credits, grant_credit, list_credits
-from billing.invoices import InvoiceStateError, to_pay_cents
+from billing.invoices import InvoiceStateError, find_unbalanced, to_pay_cents, totals
 from billing.issuing import issue
 from billing.journal import (
     BAD_DEBT,
@@ -264,6 +264,10 @@ def check(session: Session, tenant: Tenant, made: list[Invoice]) -> None:
     def owed(*statuses: InvoiceStatus) -> int:
         return sum(to_pay_cents(session, invoice) for invoice in made if invoice.status in statuses)
 
+    assert find_unbalanced(session) == []
+    for total in totals(session, made):
+        parts = total.paid_cents, total.credited_cents, total.open_cents, total.uncollectible_cents
+        assert sum(parts) == total.invoiced_cents
     sums = accounts(postings)
     assert sums[RECEIVABLE] == owed(InvoiceStatus.OPEN)
     assert sums[BAD_DEBT] == owed(InvoiceStatus.UNCOLLECTIBLE)
