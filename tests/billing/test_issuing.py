@@ -8,12 +8,14 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import ProgrammingError
 
 from billing.close import close_month
+from billing.corrections import reverse
 from billing.credits import grant_credit, list_credits
-from billing.invoices import InvoiceStateError, lines_of, to_pay_cents
+from billing.invoices import InvoiceStateError, to_pay_cents
 from billing.issuing import issue
 from core.db import operator_session
-from core.models.billing import Collection, Invoice, InvoiceCounter, InvoiceLine, InvoiceStatus
+from core.models.billing import Collection, Invoice, InvoiceCounter, InvoiceStatus
 from core.models.credit_grants import CreditKind
+from core.models.usage import UsageFact
 from tests.billing.months import (
     FEBRUARY,
     JANUARY,
@@ -23,6 +25,7 @@ from tests.billing.months import (
     draft_of,
     old_tenant,
     on,
+    use,
 )
 
 
@@ -97,30 +100,17 @@ def test_numbers_have_no_gap_though_drafts_are_issued_and_rolled_back_at_once(se
 
 
 def test_lines_that_sum_below_zero_become_credit_and_nothing_is_to_pay(db):
-    tenant = old_tenant(db, "starter")
-    (made,) = close_month(db, JANUARY, STAFF, at=after(JANUARY))
-    (line,) = lines_of(db, made)
-    reversal = Invoice(
-        tenant_id=tenant.id,
-        status=InvoiceStatus.DRAFT,
-        plan_code="starter",
-        currency="USD",
-        period_start=FEBRUARY.start,
-        period_end=FEBRUARY.end,
-        total_cents=-700,
-        tax_cents=0,
-        credits_cents=0,
-    )
-    db.add(reversal)
-    db.flush()
-    values = {column.key: getattr(line, column.key) for column in InvoiceLine.__table__.columns}
-    del values["id"], values["created_at"]
-    db.add(InvoiceLine(**{**values, "invoice_id": reversal.id, "amount_cents": -700}))
-    issued = issue(db, reversal, after(FEBRUARY))
-    assert (issued.status, issued.payment_reference) == (InvoiceStatus.PAID, "Nothing to pay")
-    assert (issued.total_cents, to_pay_cents(db, issued)) == (-700, 0)
+    tenant = old_tenant(db)
+    use(db, tenant, on(3), 2_100_000)
+    (first,) = close_month(db, JANUARY, STAFF, at=after(JANUARY))
+    fact = db.scalars(select(UsageFact).where(UsageFact.tenant_id == tenant.id)).one()
+    reverse(db, STAFF, tenant.id, fact.id, "Counted twice")
+    (second,) = close_month(db, FEBRUARY, STAFF, at=after(FEBRUARY))
+    assert (first.total_cents, second.total_cents) == (80, -80)
+    assert (second.status, second.payment_reference) == (InvoiceStatus.PAID, "Nothing to pay")
+    assert to_pay_cents(db, second) == 0
     (credit,) = list_credits(db, tenant.id)
-    assert (credit.grant.kind, credit.balance_cents) == (CreditKind.CREDIT_NOTE, 700)
+    assert (credit.grant.kind, credit.balance_cents) == (CreditKind.CREDIT_NOTE, 80)
 
 
 def test_an_invoice_that_credit_pays_for_is_paid_at_once(db):
