@@ -145,7 +145,7 @@ def read(tokenizer, conversation: Conversation) -> tuple[list[int], list[bool]]:
 
 def test_training_tokens_are_those_of_the_training_split_in_every_epoch(trained, base):
     estimated = measure(chats(), SETTINGS, base, lambda: None)
-    assert trained[0].training_tokens == estimated.training_tokens
+    assert trained[0].training_tokens == trained[1].training_tokens == estimated.training_tokens
     assert estimated.seconds > 0
 
 

@@ -64,6 +64,11 @@ def test_training_tokens_are_those_of_the_training_split_in_every_epoch(lora):
     )
 
 
+def test_what_training_will_read_is_known_before_it_begins(lora):
+    result, memory = lora
+    assert memory.training_tokens == result.training_tokens
+
+
 def test_the_same_seed_gives_the_same_adapter(lora):
     result, _ = lora
     again = fine_tune(messages(), FineTuneSettings(epochs=2), BASE, SEED, Memory())
