@@ -64,8 +64,12 @@ class _Draft:
         return list(self.client.each(f"{self.path}/lines"))
 
     def key(self, what: str) -> str:
-        """An idempotency key for this hour: Stripe keeps a failure under its key, too."""
-        return f"{what}-{self.row.stripe_invoice_id}-{self.at:%Y%m%dT%H}"
+        return _key(what, self.row.stripe_invoice_id, self.at)
+
+
+def _key(what: str, stripe_invoice_id: str, at: datetime) -> str:
+    """An idempotency key for this hour: Stripe keeps a failure under its key, too."""
+    return f"{what}-{stripe_invoice_id}-{at:%Y%m%dT%H}"
 
 
 def advance_all(client: StripeClient, at: datetime | None = None, *, is_over: Deadline = never) -> None:
@@ -137,7 +141,7 @@ def _tell_last_usage(client: StripeClient, stripe_invoice_id: str, at: datetime)
         row = mirror.find_invoice(session, stripe_invoice_id)
         if row is None or row.status != "draft" or row.held_at is not None:
             return False
-        _stop(client, stripe_invoice_id)
+        _stop(client, stripe_invoice_id, at)
         month = Month.containing(row.period_end - _TICK)
         customer = _customer(session, row)
         invoice = _find_ours(session, row, month)
@@ -149,13 +153,13 @@ def _tell_last_usage(client: StripeClient, stripe_invoice_id: str, at: datetime)
         return not outbox.has_unsettled(session, customer.tenant_id, month)
 
 
-def _stop(client: StripeClient, stripe_invoice_id: str) -> None:
+def _stop(client: StripeClient, stripe_invoice_id: str, at: datetime) -> None:
     """Keep Stripe from finalising a draft by itself, an hour after it was made."""
     path = f"/v1/invoices/{stripe_invoice_id}"
     answer = client.get(path)
     # Each change sends an event, which brings us here again.
     if answer["status"] == "draft" and answer["auto_advance"]:
-        client.post(path, {"auto_advance": False}, key=f"stop-{stripe_invoice_id}")
+        client.post(path, {"auto_advance": False}, key=_key("stop", stripe_invoice_id, at))
 
 
 def _prepare(draft: _Draft) -> bool:
@@ -270,7 +274,7 @@ def _draw_discount(draft: _Draft, invoice: Invoice, cents: int) -> None:
 
 def _finalise(client: StripeClient, stripe_invoice_id: str, at: datetime) -> None:
     """Let Stripe collect a draft. Finalising reads the meters once more: an amount that changed by it is held."""
-    key = f"finalise-{stripe_invoice_id}-{at:%Y%m%dT%H}"
+    key = _key("finalise", stripe_invoice_id, at)
     params = {"auto_advance": _collects(stripe_invoice_id)}
     try:
         client.post(f"/v1/invoices/{stripe_invoice_id}/finalize", params, key=key)

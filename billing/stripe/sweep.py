@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 import structlog
 from sqlalchemy import select
@@ -53,12 +52,11 @@ def _take_events(client: StripeClient, at: datetime) -> int:
 
 def _thin_events(client: StripeClient, since: datetime) -> Iterator[dict[str, Any]]:
     """The meters' events, whose list has pages by address."""
-    query = {"types[0]": METER_EVENTS[0], "types[1]": METER_EVENTS[1], "created[gte]": since.isoformat()}
-    path: str | None = f"/v2/core/events?{urlencode(query)}"
-    while path:
-        page = client.get(path)
+    page = client.get("/v2/core/events", {"types": METER_EVENTS, "created": {"gte": since.isoformat()}})
+    yield from page["data"]
+    while page["next_page_url"]:
+        page = client.get(page["next_page_url"])
         yield from page["data"]
-        path = page["next_page_url"]
 
 
 def _fetch_customers(client: StripeClient, at: datetime) -> None:
