@@ -85,10 +85,10 @@ def test_the_bill_grows_by_what_was_quoted(scope):
 
 def test_a_quote_goes_on_where_the_months_tiers_are(scope):
     with operator_session("test") as session:
-        subscribe(session, scope.tenant_id, tiered_plan(session), AT - timedelta(days=10))
+        subscribe(session, scope.tenant_id, tiered_plan(session))
         session.commit()
-    use(scope, 4_000_000, kind=UsageKind.CHAT_OUTPUT)
+    use(scope, 4_000_000, at=now(), kind=UsageKind.CHAT_OUTPUT)
     with tenant_session(scope) as session:
-        found = quote(session, scope.tenant_id, PriceKind.CHAT_OUTPUT, 3_000_000, AT)
+        found = quote(session, scope.tenant_id, PriceKind.CHAT_OUTPUT, 3_000_000)
     # One million in the first tier, two in the second, which that reaches.
     assert found.rated.amount_cents == 40 + 60 + 150
