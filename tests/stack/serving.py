@@ -41,6 +41,10 @@ class Stack:
     def said(self) -> str:
         return self.output.read_text()
 
+    def log(self, name: str) -> str:
+        """What its process of that name wrote."""
+        return (self.state / "logs" / f"{name}.log").read_text()
+
     def pids(self) -> list[int]:
         """Its processes': those that hold the state folder's lock open, and nobody else does."""
         lock = self.state.absolute() / "lock"
