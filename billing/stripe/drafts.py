@@ -28,6 +28,7 @@ from billing.stripe.expected import ALL, Compared, Expected, Item, compare, expe
 from billing.stripe.following import FINALISED_EARLY, STRIPE, hold
 from billing.stripe.items import accept_difference, put_items
 from billing.stripe.locks import hold_object
+from billing.stripe.problems import survived
 from core.clock import now
 from core.db import operator_session
 from core.models.billing import ClosedMonth, Collection, Invoice, InvoiceStatus
@@ -88,10 +89,8 @@ def advance_all(client: StripeClient, at: datetime | None = None, *, is_over: De
     for stripe_invoice_id in ids:
         if is_over():
             return
-        try:
+        with survived("stripe_draft_failed", stripe_invoice=stripe_invoice_id):
             advance(client, stripe_invoice_id, at)
-        except Exception:
-            log.exception("stripe_draft_failed", stripe_invoice=stripe_invoice_id)
 
 
 def _hold_finalised(session: Session, at: datetime) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -147,11 +147,13 @@ def handle(client: StripeClient, row_id: UUID, at: datetime | None = None) -> No
             handlers.handle(client, received.type, received.event_id, received.object_id)
         except StripeMissing as problem:
             event.handled_at, event.due_at, event.error = at, None, str(problem)
+        except StripeProblem as problem:
+            log.warning("stripe_event_failed", stripe_event=received.event_id, code=problem.code)
+            event.error, event.due_at = str(problem), _next_attempt(event.attempts, at)
         except Exception as problem:
             # Whatever is wrong with it stays in the inbox with it, and the events behind it are handled.
-            log.exception("stripe_event_failed", stripe_event=received.event_id, type=received.type)
-            event.error = str(problem) if isinstance(problem, StripeProblem) else type(problem).__name__
-            event.due_at = _next_attempt(event.attempts, at)
+            log.exception("stripe_event_failed", stripe_event=received.event_id)
+            event.error, event.due_at = type(problem).__name__, _next_attempt(event.attempts, at)
         else:
             event.handled_at, event.due_at, event.error = at, None, None
         session.commit()
@@ -191,3 +193,25 @@ def list_events(session: Session, *, only_unhandled: bool = False, limit: int = 
     if only_unhandled:
         query = query.where(StripeEvent.handled_at.is_(None))
     return session.scalars(query.order_by(StripeEvent.occurred_at.desc()).limit(limit)).all()
+
+
+@dataclass(frozen=True)
+class EventCounts:
+    """How many events are handled, wait for their turn, and want a person since trying was given up."""
+
+    handled: int
+    waiting: int
+    given_up: int
+
+
+def count_events(session: Session) -> EventCounts:
+    """Count the inbox by what became of each event. Wants an operator session."""
+    unhandled = StripeEvent.handled_at.is_(None)
+    handled, waiting, given_up = session.execute(
+        select(
+            func.count().filter(~unhandled),
+            func.count().filter(unhandled, StripeEvent.due_at.is_not(None)),
+            func.count().filter(unhandled, StripeEvent.due_at.is_(None)),
+        ).select_from(StripeEvent)
+    ).one()
+    return EventCounts(handled, waiting, given_up)

@@ -5,15 +5,15 @@ A job does all that is due, so that one that was lost, or rung twice, changes no
 
 from uuid import UUID
 
-import structlog
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from billing.stripe import drafts, inbox, outbox, pushing, reporting, subscriptions
 from billing.stripe import sweep as sweeping
-from billing.stripe.client import StripeProblem, stripe_client
+from billing.stripe.client import stripe_client
 from billing.stripe.deadlines import within
 from billing.stripe.locks import held
+from billing.stripe.problems import survived
 from core.clock import now
 from core.config import get_settings
 from core.models.stripe import StripeCustomer, StripeEvent, UsageReport
@@ -25,8 +25,6 @@ _TURN_SECONDS = 30
 """For what can be many: a payment's event, which waits behind it, is handled within a minute all the same."""
 
 _HERE = "billing.stripe.jobs"
-
-log = structlog.get_logger(__name__)
 
 
 def ring_for_event(session: Session, row_id: UUID) -> None:
@@ -103,7 +101,5 @@ def sweep() -> None:
     """Job: look for what no event told of."""
     client = stripe_client()
     if client is not None:
-        try:
+        with survived("stripe_not_swept"):
             sweeping.sweep(client)
-        except StripeProblem as problem:
-            log.warning("stripe_not_swept", problem=str(problem))

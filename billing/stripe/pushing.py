@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from billing.stripe import mirror
 from billing.stripe.client import StripeClient, StripeRefused
+from billing.stripe.problems import survived
 from core.clock import now
 from core.db import operator_session
 from core.models.billing import Invoice, InvoiceStatus
@@ -33,10 +34,8 @@ def push_all(client: StripeClient, at: datetime | None = None) -> None:
     """Bring Stripe's invoices to where ours are; one that fails does not keep the others."""
     at = at or now()
     for note_id in _unpushed_notes():
-        try:
+        with survived("credit_note_not_at_stripe", credit_note=str(note_id)):
             _push_note(client, note_id, at)
-        except Exception:
-            log.exception("credit_note_not_at_stripe", credit_note=str(note_id))
     waiting = select(CreditNote.invoice_id).where(CreditNote.stripe_credit_note_id.is_(None))
     with operator_session("find every tenant's invoices that changed here and not at Stripe") as session:
         rows = session.execute(
@@ -45,11 +44,9 @@ def push_all(client: StripeClient, at: datetime | None = None) -> None:
             .where(StripeInvoice.status.in_(("open", "uncollectible")), Invoice.id.not_in(waiting))
         ).all()
     for stripe_invoice_id, ours, stripes in rows:
-        try:
-            if (ours, stripes) in _ACTIONS:
+        if (ours, stripes) in _ACTIONS:
+            with survived("stripe_invoice_not_changed", stripe_invoice=stripe_invoice_id):
                 _push_status(client, stripe_invoice_id, *_ACTIONS[ours, stripes], at)
-        except Exception:
-            log.exception("stripe_invoice_not_changed", stripe_invoice=stripe_invoice_id)
 
 
 def _push_status(

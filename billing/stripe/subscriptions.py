@@ -15,6 +15,7 @@ from billing.schedule import plan_at, price_at
 from billing.stripe.catalogue_sync import NotAtStripe, StripeType, get_stripe_id, sync_catalogue
 from billing.stripe.client import StripeClient
 from billing.stripe.locks import held, hold_object
+from billing.stripe.problems import survived
 from billing.stripe.times import moment
 from billing.terms import load_terms
 from core import audit
@@ -64,10 +65,8 @@ def start_missing(client: StripeClient, at: datetime | None = None) -> None:
             )
         ).all()
     for tenant_id in tenants:
-        try:
+        with survived("stripe_subscription_not_started", tenant=str(tenant_id)):
             start(client, tenant_id, at)
-        except Exception:
-            log.exception("stripe_subscription_not_started", tenant=str(tenant_id))
 
 
 def _find(client: StripeClient, customer_id: str) -> dict[str, Any] | None:
@@ -123,10 +122,8 @@ def align_all(client: StripeClient, at: datetime | None = None) -> None:
             )
         ).all()
     for tenant_id in tenants:
-        try:
+        with survived("stripe_subscription_not_aligned", tenant=str(tenant_id)):
             align(client, tenant_id, at)
-        except Exception:
-            log.exception("stripe_subscription_not_aligned", tenant=str(tenant_id))
 
 
 def align(client: StripeClient, tenant_id: UUID, at: datetime) -> bool:
