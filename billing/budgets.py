@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from billing import counters
@@ -92,13 +93,14 @@ def set_budget(
             raise BudgetError("webhook_url", "Give an address like https://app.example/hook.") from None
     if api_key_id is not None and not _is_active(session, api_key_id):
         raise BudgetError("api_key", "This key is revoked or does not exist. Choose an active one.")
-    of = Budget.api_key_id.is_(None) if api_key_id is None else Budget.api_key_id == api_key_id
-    budget = session.scalars(select(Budget).where(of).with_for_update()).one_or_none()
-    if budget is None:
-        budget = Budget(tenant_id=scope.tenant_id, api_key_id=api_key_id)
-        session.add(budget)
-    budget.monthly_cents, budget.is_cap, budget.webhook_url = monthly_cents, is_cap, webhook_url
-    session.flush()
+    values = {"monthly_cents": monthly_cents, "is_cap": is_cap, "webhook_url": webhook_url}
+    budget = session.scalars(
+        insert(Budget)
+        .values(id=uuid4(), tenant_id=scope.tenant_id, api_key_id=api_key_id, **values)
+        .on_conflict_do_update(index_elements=["tenant_id", "api_key_id"], set_=values)
+        .returning(Budget),
+        execution_options={"populate_existing": True},
+    ).one()
     record(session, scope, "budget.set", budget, {"monthly_cents": monthly_cents, "is_cap": is_cap})
     return budget
 

@@ -210,3 +210,11 @@ def test_another_tenants_budget_is_nobody_elses(scope, make_tenant):
     assert reservations.reserve(other, work(10**6)) is False
     with tenant_session(other) as session:
         assert session.scalars(select(Budget)).all() == []
+
+
+def test_a_budget_that_many_set_at_once_is_one(scope):
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda cents: cap(scope, cents), range(16)))
+    with tenant_session(scope) as session:
+        (budget,) = session.scalars(select(Budget))
+    assert budget.monthly_cents in range(16)
