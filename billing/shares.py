@@ -83,6 +83,12 @@ def share_out(
     return {group: Share(name_of(group), tokens[group], requests[group], cost[group]) for group in tokens}
 
 
+def costs_by_day(days: Sequence[date], rows: Sequence[UsageRow], lines: Sequence[Line]) -> list[int]:
+    """What the rows cost on each of the days, in cents; they add up to the lines'."""
+    by_day = share_out(rows, lines, lambda row: row.day, str, in_order=True)
+    return [by_day[day].cost_cents if day in by_day else 0 for day in days]
+
+
 def largest_first(shares: Iterable[Share]) -> list[Share]:
     """The dearest first, then the largest."""
     return sorted(shares, key=lambda share: (-share.cost_cents, -share.total_tokens, share.name))

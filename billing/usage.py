@@ -3,38 +3,28 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from billing.bills import Bill, bill_of_usage, rate_month
+from billing.bills import Bill, bill_of_usage
+from billing.forecast import Forecast, forecast
+from billing.names import Names
 from billing.periods import Month
-from billing.rating import Line, Price, project, total_cents
-from billing.shares import Share, UsageRow, largest_first, share_out
+from billing.rating import Line, Price, total_cents
+from billing.shares import Share, UsageRow, costs_by_day, largest_first, share_out
 from billing.terms import USAGE_KINDS, Schedule, Used, bucket_of, load_terms
 from core.clock import now
-from core.models.api_keys import ApiKey
 from core.models.billing import Invoice, InvoiceLine, InvoiceStatus, PriceKind
-from core.models.fine_tune_jobs import FineTuneJob
-from core.models.models import Model
 from core.models.tenants import Tenant
-from core.models.usage import UsageFact, UsageSource
-
-_SHORTEST_PACE = timedelta(days=1)
-"""A projection from less than a day would make a month of the first hour's try-out."""
+from core.models.usage import UsageFact
 
 _SERIES = 5
 """As many as a chart has colours that can be told apart."""
 
 _CHAT = (PriceKind.CHAT_INPUT, PriceKind.CHAT_OUTPUT)
-
-_WITHOUT_KEY = {
-    UsageSource.API: "API",
-    UsageSource.PLAYGROUND: "Playground",
-    UsageSource.JOB: "Fine-tune jobs",
-}
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,8 @@ class MonthUsage:
     """A tenant's month: its bill as the ledger stands, and who used what.
 
     `upcoming` are versions of the plan's prices that begin later. `series` has the largest models of each kind.
-    `jobs` are the fine-tunes, which share what training costs.
+    `jobs` are the fine-tunes, which share what training costs. `day_costs` parts each day's cents by kind.
+    `forecast` is there while the month runs.
     `invoiced_cents` is what the month's own invoice charges for the month itself.
     """
 
@@ -77,7 +68,8 @@ class MonthUsage:
     jobs: Sequence[Share]
     series: Mapping[PriceKind, Sequence[Series]]
     quotas: Sequence[Quota]
-    projected_cents: int | None
+    day_costs: Mapping[PriceKind, Sequence[int]]
+    forecast: Forecast | None
     invoice: Invoice | None
     invoiced_cents: int
 
@@ -89,6 +81,11 @@ class MonthUsage:
     def is_invoiced_whole(self) -> bool:
         """Whether nothing of the month came after its invoice, so that both show the same amount."""
         return self.invoice is None or self.bill.total_cents - self.late_cents == self.invoiced_cents
+
+    @property
+    def projected_cents(self) -> int | None:
+        """The bill if the rest of a running month goes on at the pace so far; None for any other month."""
+        return self.forecast.total_cents if self.forecast else None
 
     @property
     def tokens(self) -> dict[PriceKind, int]:
@@ -136,7 +133,7 @@ def month_usage(session: Session, tenant_id: UUID, month: Month, at: datetime | 
     bill = bill_of_usage(session, terms, in_force, used)
     own_lines = [line for line in bill.lines if line.kind in USAGE_KINDS and not line.late]
 
-    names = _Names(session, tenant_id)
+    names = Names(session, tenant_id)
     by_day = share_out(rows, own_lines, lambda row: row.day, str, in_order=True)
     by_model = share_out(rows, own_lines, lambda row: row.model_id, names.model)
     by_key = share_out(rows, own_lines, lambda row: row.key, names.key)
@@ -167,7 +164,17 @@ def month_usage(session: Session, tenant_id: UUID, month: Month, at: datetime | 
             kind: _series([row for row in rows if row.kind is kind], month, names) for kind in USAGE_KINDS
         },
         quotas=_quotas(in_force, used, at),
-        projected_cents=_projected(session, tenant_id, bill, in_force, used, at),
+        day_costs={
+            kind: costs_by_day(
+                month.days,
+                [row for row in rows if row.kind is kind],
+                [line for line in own_lines if line.kind == kind],
+            )
+            for kind in USAGE_KINDS
+        },
+        forecast=forecast(bill, in_force, rows, session.get_one(Tenant, tenant_id).created_at, at)
+        if at in month
+        else None,
         invoice=invoice,
         invoiced_cents=_own_cents(session, invoice) if invoice else 0,
     )
@@ -235,7 +242,7 @@ def _read(session: Session, tenant_id: UUID, in_force: Schedule) -> list[UsageRo
     ]
 
 
-def _series(rows: Sequence[UsageRow], month: Month, names: "_Names") -> list[Series]:
+def _series(rows: Sequence[UsageRow], month: Month, names: Names) -> list[Series]:
     """Each model's tokens by day, the largest first; the smallest of many are one."""
     by_model: dict[UUID | None, dict[date, int]] = defaultdict(lambda: dict.fromkeys(month.days, 0))
     for row in rows:
@@ -257,54 +264,3 @@ def _quotas(in_force: Schedule, used: Used, at: datetime) -> list[Quota]:
         current = next((span for span in spans if span.start <= at < span.end), spans[-1])
         quotas.append(Quota(kind, sum(tokens for _, tokens in used[kind]), current.price.included_quantity))
     return quotas
-
-
-def _projected(
-    session: Session, tenant_id: UUID, bill: Bill, in_force: Schedule, used: Used, at: datetime
-) -> int | None:
-    """The bill if the rest of a running month goes on at the pace so far; None for any other month."""
-    month = bill.month
-    if at not in month:
-        return None
-    since = max(month.start, session.get_one(Tenant, tenant_id).created_at)
-    elapsed = max(at - since, _SHORTEST_PACE)
-    by_then = {
-        kind: [*rows, (at, project(sum(tokens for _, tokens in rows), elapsed, month.end - at))]
-        for kind, rows in used.items()
-    }
-    late = [line for line in bill.lines if line.late]
-    return total_cents([*rate_month(in_force, by_then, month.end), *late])
-
-
-class _Names:
-    """What people call a tenant's models, keys and fine-tunes."""
-
-    def __init__(self, session: Session, tenant_id: UUID) -> None:
-        self._models = {
-            row.id: row.name
-            for row in session.execute(select(Model.id, Model.name).where(Model.tenant_id == tenant_id))
-        }
-        self._keys = {
-            row.id: f"{row.name} ({row.prefix}…)"
-            for row in session.execute(
-                select(ApiKey.id, ApiKey.name, ApiKey.prefix).where(ApiKey.tenant_id == tenant_id)
-            )
-        }
-
-        self._jobs = {
-            row.id: f"{self.model(row.model_id)}, {row.queued_at:%-d %b %Y %H:%M}"
-            for row in session.execute(
-                select(FineTuneJob.id, FineTuneJob.model_id, FineTuneJob.queued_at).where(
-                    FineTuneJob.tenant_id == tenant_id
-                )
-            )
-        }
-
-    def model(self, model_id: UUID | None) -> str:
-        return self._models.get(model_id, "Unknown model") if model_id else "No model"
-
-    def key(self, key: UUID | UsageSource) -> str:
-        return _WITHOUT_KEY[key] if isinstance(key, UsageSource) else self._keys.get(key, "Unknown key")
-
-    def job(self, job_id: UUID | None) -> str:
-        return self._jobs.get(job_id, "Unknown fine-tune") if job_id else "No fine-tune"

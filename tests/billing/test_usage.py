@@ -111,6 +111,8 @@ def test_days_models_and_keys_each_sum_to_what_the_usage_costs(services, used, c
             for kind in UsageKind:
                 tokens = sum(quantity for _, quantity, of_kind, *_ in used if of_kind is kind)
                 assert sum(share.tokens[PriceKind(kind)] for share in shares) == tokens
+        by_kind = zip(*usage.day_costs.values(), strict=True)
+        assert [sum(costs) for costs in by_kind] == [day.cost_cents for day in usage.days]
         parts = (usage.fee_cents, usage.minimum_cents, usage.usage_cents, usage.late_cents)
         assert sum(parts) == usage.bill.total_cents
         training = [line for line in usage.bill.lines if line.kind == PriceKind.TRAINING]
@@ -175,6 +177,26 @@ def test_the_projection_goes_on_at_the_pace_so_far_and_ends_with_the_month(db):
     half_way = JANUARY.start + (JANUARY.end - JANUARY.start) / 2
     assert month_usage(db, tenant.id, JANUARY, half_way).projected_cents == 84  # 2.2 million less the quota
     assert month_usage(db, tenant.id, JANUARY, after(JANUARY)).projected_cents is None
+
+
+def test_the_forecast_of_days_ends_at_the_projection_and_begins_where_the_quota_ends(db):
+    tenant = old_tenant(db)
+    use(db, tenant, on(1), 80_000)
+    usage = month_usage(db, tenant.id, JANUARY, on(9, hour=0))  # 10,000 a day, and 20,000 left of the quota
+    assert usage.forecast is not None
+    assert usage.usage_cents + sum(usage.forecast.day_cents) == usage.projected_cents == 8
+    assert usage.forecast.day_cents[:10] == [0] * 10
+    assert any(usage.forecast.day_cents[10:])
+
+
+def test_what_a_volume_price_will_charge_of_days_gone_is_forecast_for_today(db):
+    tenant = old_tenant(db, tiered_plan(db))
+    use(db, tenant, on(2), 4_000_000, UsageKind.TRAINING)
+    half_way = JANUARY.start + (JANUARY.end - JANUARY.start) / 2
+    usage = month_usage(db, tenant.id, JANUARY, half_way)
+    assert usage.forecast is not None
+    assert usage.forecast.day_cents[:15] == [0] * 15
+    assert usage.usage_cents + sum(usage.forecast.day_cents) == 390  # 8 million at 0.30, and 1.50
 
 
 def test_the_first_hours_of_a_month_are_not_taken_for_a_pace(db):
