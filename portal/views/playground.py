@@ -10,7 +10,7 @@ from core.catalogue import Task
 from core.models.models import Model
 from core.models.usage import UsageSource
 from core.tenancy import Permission
-from inference.gateway.chat import ChatAnswer, complete_chat
+from inference.gateway.chat import complete_chat, stream_chat
 from inference.gateway.metering import Asker
 from inference.gateway.predict import classify, tag
 from inference.gateway.prediction import (
@@ -27,6 +27,7 @@ from inference.gateway.prediction import (
     WrongTask,
 )
 from portal.access import allow
+from portal.chat_events import ChatEvents, what_it_took
 from portal.chat_setup import system_message
 from portal.forms.playground import ChatForm, PlaygroundForm
 from portal.highlights import Piece, Span, cut, tones
@@ -105,12 +106,10 @@ def pieces(text: str, result: Read) -> list[Piece]:
 @bp.route("/chat", methods=["GET", "POST"])
 @allow(Permission.PREDICT)
 def chat() -> ResponseReturnValue:
-    """A conversation, which the page itself carries along; for htmx the conversation alone."""
+    """A conversation, which the page itself carries along."""
     models = _ready_models(_OF_CHATS)
-    model = next((model for model in models if model.name == request.args.get("model")), None)
-    form = ChatForm(model=model and model.name, system=_system_message(model) if model else "")
-    form.model.choices = [model.name for model in models]
-    answer: ChatAnswer | None = None
+    form = _chat_form(models)
+    took: str | None = None
     problem: str | None = None
     if models and form.validate_on_submit():
         try:
@@ -121,16 +120,43 @@ def chat() -> ResponseReturnValue:
             problem = _show(form, error)
         else:
             form.go_on(answer.text)
-    is_part = "HX-Request" in request.headers
+            took = what_it_took(answer)
     page = render_template(
-        "playground/_conversation.html" if is_part else "playground/chat.html",
+        "playground/chat.html",
         form=form,
         models=models,
         texts=_ready_models(_OF_TEXTS),
-        answer=answer,
+        took=took,
         problem=problem,
     )
-    return page, 422 if form.is_submitted() and answer is None and not is_part else 200
+    return page, 422 if form.is_submitted() and took is None else 200
+
+
+@bp.route("/chat/stream", methods=["POST"])
+@allow(Permission.PREDICT)
+def stream() -> ResponseReturnValue:
+    """The same answer as events, for static/js/chat.js; where there is none, the conversation with the reason."""
+    form = _chat_form(_ready_models(_OF_CHATS))
+    problem: str | None = None
+    if form.validate_on_submit():
+        try:
+            answer = stream_chat(
+                Asker(scope(), UsageSource.PLAYGROUND), form.model.data, form.messages, form.sampling
+            )
+        except PredictionError as error:
+            problem = _show(form, error)
+        else:
+            form.go_on("")
+            part = render_template("playground/_conversation.html", form=form, is_answering=True)
+            return ChatEvents(answer, part).response()
+    return render_template("playground/_conversation.html", form=form, problem=problem), 422
+
+
+def _chat_form(models: Collection[Model]) -> ChatForm:
+    model = next((model for model in models if model.name == request.args.get("model")), None)
+    form = ChatForm(model=model and model.name, system=_system_message(model) if model else "")
+    form.model.choices = [model.name for model in models]
+    return form
 
 
 def _system_message(model: Model) -> str:

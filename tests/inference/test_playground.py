@@ -95,24 +95,55 @@ def test_several_labels_are_marked_as_chosen(browser: FlaskClient, caller: Calle
     assert page.get_data(as_text=True).count(">chosen</span>") == len(chosen)
 
 
-def test_a_conversation_goes_on_and_each_answer_leaves_what_was_read_and_written(
-    browser: FlaskClient, caller: Caller, whole_pool: PoolProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def chats(whole_pool: PoolProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The portal asks a pool that chats."""
     monkeypatch.setattr(
         chat, "pool_client", lambda: PoolClient(whole_pool.url, get_settings().pool_ticket_key)
     )
+
+
+def said_in(page: str) -> list[dict[str, str]]:
+    """What the page's form holds of the conversation."""
+    said = html.unescape(page.partition('name="said" type="hidden" value="')[2].partition('"')[0])
+    return list(json.loads(said))
+
+
+def test_a_conversation_goes_on_and_each_answer_leaves_what_was_read_and_written(
+    browser: FlaskClient, caller: Caller, chats: None
+) -> None:
     publish(caller.scope, "faq", ChatReference(seed=5))
     data = {"model": "faq", "text": "Hello?", "temperature": "0", "max_tokens": "4"}
-    page = browser.post("/playground/chat", data=data).get_data(as_text=True)
-    said = html.unescape(page.partition('name="said" type="hidden" value="')[2].partition('"')[0])
-    assert [one["role"] for one in json.loads(said)] == ["user", "assistant"]
-    again = browser.post("/playground/chat", data={**data, "said": said, "text": "And then?"})
+    said = said_in(browser.post("/playground/chat", data=data).get_data(as_text=True))
+    assert [one["role"] for one in said] == ["user", "assistant"]
+    again = browser.post("/playground/chat", data={**data, "said": json.dumps(said), "text": "And then?"})
     assert again.get_data(as_text=True).count('<li data-role="assistant">') == 2
     facts = [(fact.kind, fact.source) for fact in caller.facts()]
     assert facts == 2 * [
         (UsageKind.CHAT_INPUT, UsageSource.PLAYGROUND),
         (UsageKind.CHAT_OUTPUT, UsageSource.PLAYGROUND),
     ]
+
+
+def test_a_stream_says_and_costs_what_the_whole_answer_does(
+    browser: FlaskClient, caller: Caller, chats: None
+) -> None:
+    publish(caller.scope, "faq", ChatReference(seed=5))
+    text = "Who is jane.roe@example.com?"
+    data = {"model": "faq", "text": text, "temperature": "0", "max_tokens": "4"}
+    whole = said_in(browser.post("/playground/chat", data=data).get_data(as_text=True))
+    stream = browser.post("/playground/chat/stream", data=data).get_data(as_text=True)
+    events = [
+        (kind.removeprefix("event: "), json.loads(told.removeprefix("data: ")))
+        for kind, told in (event.split("\n") for event in stream.strip().split("\n\n"))
+    ]
+    (begun, part), *pieces, (ended, took) = events
+    assert (begun, ended) == ("begun", "ended")
+    assert said_in(part) == [{"role": "user", "content": text}, {"role": "assistant", "content": ""}]
+    assert "".join(piece for _, piece in pieces) == whole[-1]["content"]
+    read, written = [fact.quantity for fact in caller.facts()[2:]]
+    assert took.startswith(f"{read} tokens read, {written} written")
+    assert [fact.quantity for fact in caller.facts()[:2]] == [read, written]
 
 
 @pytest.mark.parametrize(
