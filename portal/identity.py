@@ -1,13 +1,18 @@
 """Who is signed in: a tenant's user or one of the operator's staff, as flask-login sees them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from flask_login import LoginManager, UserMixin
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 
-from core.db import operator_session, tenant_session
+from core.clock import now
+from core.db import ScopedSession, operator_session, tenant_session
+from core.models.sessions import StaffSession, UserSession
+from core.models.sign_in_rules import SignInRules
 from core.models.staff import StaffMember
-from core.models.tenants import Tenant, TenantStatus
+from core.models.tenants import Tenant
 from core.models.users import User
 from core.tenancy import (
     ROLE_PERMISSIONS,
@@ -18,22 +23,28 @@ from core.tenancy import (
     TenantScope,
     system_scope,
 )
+from portal import sign_ins
 
 login_manager = LoginManager()
 login_manager.session_protection = "strong"
 
 
 class SignedInUser(UserMixin):
-    """A tenant's user: their row, their tenant's, and the scope that they work in."""
+    """A tenant's user: their row, their tenant's, their sign-in's, and the scope that they work in."""
 
     is_staff = False
 
-    def __init__(self, user: User, tenant: Tenant) -> None:
+    def __init__(self, user: User, tenant: Tenant, session_id: UUID) -> None:
         self.user = user
         self.tenant = tenant
+        self.session_id = session_id
         self.scope = TenantScope(
             tenant.id, Actor(ActorKind.USER, user.id, user.email), ROLE_PERMISSIONS[user.role]
         )
+
+    @property
+    def person(self) -> User:
+        return self.user
 
     @property
     def name(self) -> str:
@@ -44,7 +55,7 @@ class SignedInUser(UserMixin):
         return self.user.email
 
     def get_id(self) -> str:
-        return f"user:{self.tenant.id}:{self.user.id}"
+        return f"user:{self.tenant.id}:{self.session_id}"
 
 
 class SignedInStaff(UserMixin):
@@ -52,10 +63,15 @@ class SignedInStaff(UserMixin):
 
     is_staff = True
 
-    def __init__(self, member: StaffMember) -> None:
+    def __init__(self, member: StaffMember, session_id: UUID) -> None:
         self.member = member
+        self.session_id = session_id
         self.actor = Actor(ActorKind.STAFF, member.id, member.email)
         self.permissions: frozenset[StaffPermission] = STAFF_ROLE_PERMISSIONS[member.role]
+
+    @property
+    def person(self) -> StaffMember:
+        return self.member
 
     @property
     def name(self) -> str:
@@ -66,7 +82,7 @@ class SignedInStaff(UserMixin):
         return self.member.email
 
     def get_id(self) -> str:
-        return f"staff:{self.member.id}"
+        return f"staff:{self.session_id}"
 
 
 @login_manager.user_loader
@@ -84,17 +100,60 @@ def load(identity: str) -> SignedInUser | SignedInStaff | None:
     return None
 
 
-def _load_user(tenant_id: UUID, user_id: UUID) -> SignedInUser | None:
+@contextmanager
+def own_session(person: SignedInUser | SignedInStaff) -> Iterator[ScopedSession]:
+    """A session that sees the signed-in person's own row: their tenant's, or for staff the operator's."""
+    if isinstance(person, SignedInUser):
+        with tenant_session(person.scope) as session:
+            yield session
+    else:
+        with operator_session("the operator's staff belong to no tenant") as session:
+            yield session
+
+
+def _load_user(tenant_id: UUID, session_id: UUID) -> SignedInUser | None:
     with tenant_session(system_scope(tenant_id, "sign-in")) as session:
-        row = session.execute(
-            select(User, Tenant).join(Tenant, Tenant.id == User.tenant_id).where(User.id == user_id)
-        ).one_or_none()
-    if row is None or row.User.deactivated_at is not None or row.Tenant.status is not TenantStatus.ACTIVE:
-        return None
-    return SignedInUser(row.User, row.Tenant)
+        found = session.execute(_USER_OF_SESSION, {"session_id": session_id}).one_or_none()
+        if found is None:
+            return None
+        row, user, tenant, rules = found
+        if user.deactivated_at is not None or not tenant.status.may_sign_in:
+            return None
+        if sign_ins.is_over(row, rules):
+            return None
+        _note_seen(session, row)
+    return SignedInUser(user, tenant, row.id)
 
 
-def _load_staff(member_id: UUID) -> SignedInStaff | None:
+def _load_staff(session_id: UUID) -> SignedInStaff | None:
     with operator_session("load the signed-in member of staff") as session:
-        member = session.get(StaffMember, member_id)
-    return None if member is None or member.deactivated_at is not None else SignedInStaff(member)
+        found = session.execute(_STAFF_OF_SESSION, {"session_id": session_id}).one_or_none()
+        if found is None:
+            return None
+        row, member = found
+        if member.deactivated_at is not None or sign_ins.is_over(row, None):
+            return None
+        _note_seen(session, row)
+    return SignedInStaff(member, row.id)
+
+
+def _note_seen(session: ScopedSession, row: UserSession | StaffSession) -> None:
+    at = now()
+    if sign_ins.is_seen_due(row, at):
+        # Not by the row: a session that is ended meanwhile is no row any more, and no error either.
+        session.execute(update(type(row)).where(type(row).id == row.id).values(last_seen_at=at))
+        session.commit()
+
+
+_USER_OF_SESSION = (
+    select(UserSession, User, Tenant, SignInRules)
+    .join(User, User.id == UserSession.user_id)
+    .join(Tenant, Tenant.id == UserSession.tenant_id)
+    .outerjoin(SignInRules, SignInRules.tenant_id == UserSession.tenant_id)
+    .where(UserSession.id == bindparam("session_id"))
+)
+_STAFF_OF_SESSION = (
+    select(StaffSession, StaffMember)
+    .join(StaffMember, StaffMember.id == StaffSession.staff_id)
+    .where(StaffSession.id == bindparam("session_id"))
+)

@@ -30,6 +30,7 @@ OTHER_ARGUMENTS = {
 }
 OF_A_TENANT = {
     "user_id",
+    "session_id",
     "invite_id",
     "key_id",
     "dataset_id",

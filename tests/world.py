@@ -20,6 +20,7 @@ from core.models.fine_tune_jobs import FineTuneJob, JobStatus, Method
 from core.models.fine_tune_requests import FineTuneRequest, RequestStatus
 from core.models.models import Adapter, Model
 from core.models.payments import CreditNote
+from core.models.sessions import UserSession
 from core.models.users import Invite, User
 from core.passwords import hash_password
 from core.storage import blob_store, tenant_key
@@ -59,6 +60,14 @@ def build_world(scope: TenantScope) -> World:
             name="Grace",
             password_hash=hash_password(PASSWORD),
             role=Role.VIEWER,
+        )
+        signed_in = owned(
+            UserSession,
+            user_id=user.id,
+            device="Firefox on Linux",
+            network="192.0.2.0/24",
+            started_at=now(),
+            last_seen_at=now(),
         )
         invite = owned(
             Invite,
@@ -180,6 +189,7 @@ def build_world(scope: TenantScope) -> World:
         session.commit()
     ids: dict[str, object] = {
         "user_id": user.id,
+        "session_id": signed_in.id,
         "invite_id": invite.id,
         "key_id": key.id,
         "dataset_id": dataset.id,

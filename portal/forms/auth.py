@@ -6,12 +6,12 @@ from wtforms.validators import DataRequired, InputRequired, Length
 
 from core.passwords import MAXIMUM_LENGTH, MINIMUM_LENGTH
 
-_NEW_PASSWORD = [
+NEW_PASSWORD = [
     DataRequired("Choose a password."),
     Length(MINIMUM_LENGTH, MAXIMUM_LENGTH, f"Use {MINIMUM_LENGTH} to {MAXIMUM_LENGTH} characters."),
 ]
 _NAME = [DataRequired("Enter your name."), Length(max=120, message="Use at most 120 characters.")]
-_PASSWORD_HELP = f"At least {MINIMUM_LENGTH} characters."
+PASSWORD_HELP = f"At least {MINIMUM_LENGTH} characters."
 
 
 class SignUpForm(FlaskForm):
@@ -24,7 +24,7 @@ class SignUpForm(FlaskForm):
         "E-mail", [DataRequired("Enter your e-mail address.")], render_kw={"autocomplete": "email"}
     )
     password = PasswordField(
-        "Password", _NEW_PASSWORD, description=_PASSWORD_HELP, render_kw={"autocomplete": "new-password"}
+        "Password", NEW_PASSWORD, description=PASSWORD_HELP, render_kw={"autocomplete": "new-password"}
     )
     terms = BooleanField(
         "I accept the terms of service", [InputRequired("Accept the terms of service to go on.")]
@@ -44,7 +44,7 @@ class LoginForm(FlaskForm):
 class AcceptInviteForm(FlaskForm):
     name = StringField("Your name", _NAME, render_kw={"autocomplete": "name"})
     password = PasswordField(
-        "Password", _NEW_PASSWORD, description=_PASSWORD_HELP, render_kw={"autocomplete": "new-password"}
+        "Password", NEW_PASSWORD, description=PASSWORD_HELP, render_kw={"autocomplete": "new-password"}
     )
     terms = BooleanField(
         "I accept the terms of service", [InputRequired("Accept the terms of service to go on.")]

@@ -7,14 +7,16 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
 from core.clock import now
-from core.db import operator_session
+from core.db import ScopedSession, operator_session
+from core.models.staff import StaffMember
 from core.models.tenants import Tenant
 from core.models.users import User
-from portal import accounts
+from portal import accounts, sign_ins
 from portal.access import public, signed_in
+from portal.devices import device_name, network_of
 from portal.forms import errors
 from portal.forms.auth import AcceptInviteForm, LoginForm, SignUpForm
-from portal.identity import SignedInStaff, SignedInUser
+from portal.identity import SignedInStaff, SignedInUser, own_session
 from portal.limits import limiter
 
 bp = Blueprint("auth", __name__)
@@ -34,18 +36,17 @@ def signup() -> ResponseReturnValue:
     if form.validate_on_submit():
         with operator_session("make a tenant, which does not exist yet") as db:
             try:
-                tenant, user = accounts.sign_up(
+                _, user = accounts.sign_up(
                     db,
                     tenant_name=form.tenant_name.data,
                     name=form.name.data,
                     email=form.email.data,
                     password=form.password.data,
                 )
-                db.commit()
             except accounts.AccountError as error:
                 errors.show(form, error)
             else:
-                _start_session(SignedInUser(user, tenant))
+                _sign_in(db, user)
                 return redirect(url_for("dashboard.show"), code=303)
     return render_template("auth/signup.html", form=form), 422 if form.is_submitted() else 200
 
@@ -63,13 +64,7 @@ def login() -> ResponseReturnValue:
             person = accounts.find_user(db, form.email.data, form.password.data)
             if person is not None:
                 accounts.note_login(person, now())
-                identity = (
-                    SignedInUser(person, db.get_one(Tenant, person.tenant_id))
-                    if isinstance(person, User)
-                    else SignedInStaff(person)
-                )
-                db.commit()
-                _start_session(identity)
+                identity = _sign_in(db, person)
                 return redirect(_local(form.next.data) or _home(identity), code=303)
         form.form_errors.append("The e-mail address or the password is wrong.")
     return render_template("auth/login.html", form=form), 422 if form.is_submitted() else 200
@@ -78,6 +73,10 @@ def login() -> ResponseReturnValue:
 @bp.post("/logout")
 @signed_in
 def logout() -> ResponseReturnValue:
+    """End the session, so that a copy of its cookie is good for nothing either."""
+    with own_session(current_user) as db:
+        sign_ins.end(db, current_user.person, current_user.session_id)
+        db.commit()
     logout_user()
     session.clear()
     flash("You are signed out.", "info")
@@ -97,11 +96,10 @@ def accept_invite(token: str) -> ResponseReturnValue:
         if form.validate_on_submit():
             try:
                 user = accounts.accept_invite(db, invite, name=form.name.data, password=form.password.data)
-                db.commit()
             except accounts.AccountError as error:
                 errors.show(form, error)
             else:
-                _start_session(SignedInUser(user, tenant))
+                _sign_in(db, user)
                 return redirect(url_for("dashboard.show"), code=303)
         page = render_template("auth/invite.html", form=form, invite=invite, tenant=tenant)
     return page, 422 if form.is_submitted() else 200
@@ -113,10 +111,19 @@ def terms() -> ResponseReturnValue:
     return render_template("auth/terms.html", version=accounts.TERMS_VERSION)
 
 
-def _start_session(identity: SignedInUser | SignedInStaff) -> None:
+def _sign_in(db: ScopedSession, person: User | StaffMember) -> SignedInUser | SignedInStaff:
+    """Start a session for `person` and commit it, together with what else `db` holds."""
+    row = sign_ins.start(db, person, device_name(request.user_agent.string), network_of(request.remote_addr))
+    identity = (
+        SignedInUser(person, db.get_one(Tenant, person.tenant_id), row.id)
+        if isinstance(person, User)
+        else SignedInStaff(person, row.id)
+    )
+    db.commit()
     # A session that an attacker planted before the sign-in must not become the signed-in one.
     session.clear()
     login_user(identity)
+    return identity
 
 
 def _home(identity: SignedInUser | SignedInStaff) -> str:

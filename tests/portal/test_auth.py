@@ -184,7 +184,8 @@ def strict_client(portal):
 
 def test_every_post_needs_the_csrf_token(strict_client, portal):
     for rule in portal.url_map.iter_rules():
-        if "POST" in rule.methods:
+        # What Stripe sends comes from no page of ours: it is signed instead.
+        if "POST" in rule.methods and rule.endpoint.partition(".")[0] != "stripe_webhook":
             values = dict.fromkeys(rule.arguments, "00000000-0000-0000-0000-000000000000")
             path = rule.build(values, append_unknown=False)[1]
             response = strict_client.post(path, data={})
