@@ -10,15 +10,23 @@ from core.models.base import Base, TenantOwned, tenant_foreign_key
 
 
 class PrivacyPolicy(TenantOwned, Base):
-    """One version of a tenant's policy; the highest version is in force, and none is ever altered."""
+    """One version of a tenant's policy, or of one that a model of its own has; none is ever altered.
+
+    Versions are numbered through, so that a number names one policy. The highest of a model is in force for it, unless
+    that is `withdrawn`; else the highest of those without a model is.
+    """
 
     __tablename__ = "privacy_policies"
 
     version: Mapped[int]
     entities: Mapped[list[str]]
+    operators: Mapped[dict[str, Any]]
     allow_list: Mapped[list[str]]
+    deny_list: Mapped[list[str]]
     enabled: Mapped[bool]
     reason: Mapped[str | None] = mapped_column(String(500))
+    model_id: Mapped[UUID | None]
+    withdrawn: Mapped[bool]
     created_by_id: Mapped[UUID | None]
 
     @classmethod
@@ -26,5 +34,7 @@ class PrivacyPolicy(TenantOwned, Base):
         return (
             UniqueConstraint("tenant_id", "version"),
             CheckConstraint("enabled OR reason IS NOT NULL", name="off_has_reason"),
+            CheckConstraint("NOT withdrawn OR model_id IS NOT NULL", name="withdrawn_of_model"),
+            tenant_foreign_key("model_id", "models"),
             tenant_foreign_key("created_by_id", "users"),
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from core.privacy.denied import find_denied
 from core.privacy.engines import engines
 from core.privacy.normalise import normalise
 from core.privacy.placeholders import PLACEHOLDER_OR_ESCAPED
@@ -32,6 +33,7 @@ class Detector:
     def __init__(self, policy: Policy) -> None:
         self._entities = policy.entities if policy.enabled else frozenset[str]()
         self._allow_list = policy.allow_list
+        self._deny_list = policy.deny_list if policy.enabled else frozenset[str]()
         self._allowed: dict[str, frozenset[str]] = {}
 
     def detect(self, texts: Sequence[str]) -> list[list[Finding]]:
@@ -39,7 +41,7 @@ class Detector:
 
         Best given many texts at once; each distinct one is looked at once. Placeholders in a text are left alone.
         """
-        if not self._entities:
+        if not self._entities and not self._deny_list:
             return [[] for _ in texts]
         distinct = list(dict.fromkeys(texts))
         found = dict(zip(distinct, self._detect(distinct), strict=True))
@@ -48,7 +50,7 @@ class Detector:
     def _detect(self, texts: Sequence[str]) -> list[list[Finding]]:
         folded = [text if text.isascii() else text.translate(_LOOKALIKES) for text in texts]
         pieces = [(index, *window) for index, text in enumerate(folded) for window in windows(text)]
-        patterns: list[list[Finding]] = [[] for _ in texts]
+        patterns = [find_denied(text, self._deny_list) if self._deny_list else [] for text in folded]
         names: list[list[Finding]] = [[] for _ in texts]
         for (index, offset, _), named in zip(pieces, self._find_names([p[2] for p in pieces]), strict=True):
             names[index].extend(shift(named, offset))

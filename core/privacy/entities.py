@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from core.privacy.types import Policy
 
+CUSTOM = "CUSTOM"
+
 
 @dataclass(frozen=True, slots=True)
 class Entity:
@@ -68,9 +70,19 @@ ENTITIES = (
         by_default=False,
     ),
     Entity("URL", "Web addresses", "Links and domain names.", "https://example.com/u/ada", by_default=False),
+    Entity(
+        CUSTOM,
+        "Your own values",
+        "What is on the policy's list of values that are always replaced.",
+        "Project Halden",
+        by_default=False,
+    ),
 )
 
 ENTITY_NAMES = frozenset(entity.name for entity in ENTITIES)
+
+CHOOSABLE = tuple(entity for entity in ENTITIES if entity.name != CUSTOM)
+"""What a policy may name: values of one's own are looked for where there are any."""
 
 DEFAULT_POLICY = Policy(entities=frozenset(entity.name for entity in ENTITIES if entity.by_default))
 """docs/privacy.md says why the others are off: they cost accuracy and identify few people."""

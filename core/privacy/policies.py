@@ -1,6 +1,7 @@
-"""A tenant's privacy policy: the version in force, and the next one."""
+"""A tenant's privacy policies, its own and its models': the version in force, and the next one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -8,14 +9,19 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from core import audit
+from core.models.models import Model
 from core.models.privacy import PrivacyPolicy
-from core.privacy.entities import DEFAULT_POLICY, ENTITY_NAMES
-from core.privacy.types import Policy
+from core.privacy.entities import CHOOSABLE, CUSTOM, DEFAULT_POLICY, ENTITY_NAMES
+from core.privacy.normalise import normalise
+from core.privacy.types import Operator, Policy
 from core.tenancy import ActorKind, Permission, TenantScope
 
-MAX_ALLOWED_VALUES = 1000
-MAX_ALLOWED_VALUE_LENGTH = 200
+MAX_LISTED_VALUES = 1000
+MAX_LISTED_VALUE_LENGTH = 200
+MIN_DENIED_VALUE_LENGTH = 2
 MAX_REASON_LENGTH = 500
+
+_CHOOSABLE = frozenset(entity.name for entity in CHOOSABLE)
 
 
 class PolicyError(Exception):
@@ -26,9 +32,16 @@ class PolicyError(Exception):
         self.field = field
 
 
-def current_policy(session: Session, tenant_id: UUID) -> Policy:
-    """The tenant's policy in force; DEFAULT_POLICY where it has never set one."""
-    return policy_of(find_latest(session, tenant_id))
+class NoSuchModel(Exception):
+    """The tenant has no model of that id."""
+
+
+def current_policy(session: Session, tenant_id: UUID, model_id: UUID | None = None) -> Policy:
+    """The policy in force for the tenant's data, or for its model; DEFAULT_POLICY where none was ever set."""
+    row = None if model_id is None else find_latest(session, tenant_id, model_id)
+    if row is None or row.withdrawn:
+        row = find_latest(session, tenant_id)
+    return policy_of(row)
 
 
 def policy_of(row: PrivacyPolicy | Row[Any] | None) -> Policy:
@@ -41,14 +54,16 @@ def policy_of(row: PrivacyPolicy | Row[Any] | None) -> Policy:
         allow_list=frozenset(row.allow_list),
         enabled=row.enabled,
         version=row.version,
+        deny_list=frozenset(row.deny_list),
+        operators={entity: Operator(operator) for entity, operator in row.operators.items()},
     )
 
 
-def find_latest(session: Session, tenant_id: UUID) -> PrivacyPolicy | None:
-    """The row of the policy in force, with who set it and why."""
+def find_latest(session: Session, tenant_id: UUID, model_id: UUID | None = None) -> PrivacyPolicy | None:
+    """The latest row of the tenant's own policy, or of its model's, with who set it and why."""
     return session.scalar(
         select(PrivacyPolicy)
-        .where(PrivacyPolicy.tenant_id == tenant_id)
+        .where(PrivacyPolicy.tenant_id == tenant_id, PrivacyPolicy.model_id.is_not_distinct_from(model_id))
         .order_by(PrivacyPolicy.version.desc())
         .limit(1)
     )
@@ -60,67 +75,127 @@ def change_policy(
     *,
     entities: Iterable[str],
     allow_list: Iterable[str] = (),
+    deny_list: Iterable[str] = (),
+    operators: Mapping[str, str] = MappingProxyType({}),
     enabled: bool = True,
     reason: str | None = None,
+    model_id: UUID | None = None,
 ) -> PrivacyPolicy:
-    """Put the next version of the tenant's policy in force, audited. It holds for uploads and requests to come.
+    """Put the next version of a policy in force, audited: the tenant's, or that of its model. It holds for uploads and
+    requests to come.
 
-    `allow_list`: values that are never replaced, in any spelling. `reason`: needed to switch protection off.
-    Raises PermissionDenied and PolicyError.
+    `allow_list`: values that are never replaced, in any spelling. `deny_list`: values that always are. `operators`: how
+    entities are replaced; a pseudonym where one is not named. `reason`: needed to switch protection off.
+    Raises PermissionDenied, NoSuchModel and PolicyError.
     """
     scope.require(Permission.PRIVACY_WRITE)
-    chosen = _check_entities(entities, enabled)
-    allowed = _check_allow_list(allow_list)
-    reason = _check_reason(reason, enabled)
+    allowed, denied = _check_list("allow_list", allow_list), _check_list("deny_list", deny_list)
+    _check_apart(allowed, denied)
+    policy = PrivacyPolicy(
+        entities=_check_entities(entities, enabled, denied),
+        operators=_check_operators(operators),
+        allow_list=allowed,
+        deny_list=denied,
+        enabled=enabled,
+        reason=_check_reason(reason, enabled),
+        model_id=model_id,
+        withdrawn=False,
+    )
+    return _put_in_force(session, scope, policy)
+
+
+def withdraw_policy(session: Session, scope: TenantScope, model_id: UUID) -> PrivacyPolicy:
+    """Have the tenant's policy hold for its model again, audited. Raises PermissionDenied and NoSuchModel."""
+    scope.require(Permission.PRIVACY_WRITE)
+    policy = PrivacyPolicy(
+        entities=[],
+        operators={},
+        allow_list=[],
+        deny_list=[],
+        enabled=True,
+        model_id=model_id,
+        withdrawn=True,
+    )
+    return _put_in_force(session, scope, policy)
+
+
+def _put_in_force(session: Session, scope: TenantScope, policy: PrivacyPolicy) -> PrivacyPolicy:
+    if policy.model_id is not None and not _has_model(session, scope.tenant_id, policy.model_id):
+        raise NoSuchModel
     # Two admins at once must not make the same version; a rollback frees the lock too.
     session.execute(
         select(func.pg_advisory_xact_lock(func.hashtextextended(f"privacy policy {scope.tenant_id}", 0)))
     )
-    latest = find_latest(session, scope.tenant_id)
-    policy = PrivacyPolicy(
-        tenant_id=scope.tenant_id,
-        version=1 if latest is None else latest.version + 1,
-        entities=chosen,
-        allow_list=allowed,
-        enabled=enabled,
-        reason=reason,
-        created_by_id=scope.actor.id if scope.actor.kind is ActorKind.USER else None,
+    latest = session.scalar(
+        select(func.max(PrivacyPolicy.version)).where(PrivacyPolicy.tenant_id == scope.tenant_id)
     )
+    policy.tenant_id = scope.tenant_id
+    policy.version = (latest or 0) + 1
+    policy.created_by_id = scope.actor.id if scope.actor.kind is ActorKind.USER else None
     session.add(policy)
     session.flush()
-    # Allowed values may be people's: the log gets their number.
+    # Listed values may be people's: the log gets their number.
     detail = {
         "version": policy.version,
-        "enabled": enabled,
-        "entities": chosen,
-        "allowed_values": len(allowed),
-        "reason": reason,
+        "model_id": None if policy.model_id is None else str(policy.model_id),
+        "withdrawn": policy.withdrawn,
+        "enabled": policy.enabled,
+        "entities": policy.entities,
+        "operators": policy.operators,
+        "allowed_values": len(policy.allow_list),
+        "denied_values": len(policy.deny_list),
+        "reason": policy.reason,
     }
     audit.record(session, scope, "policy.changed", policy, detail)
     return policy
 
 
-def _check_entities(entities: Iterable[str], enabled: bool) -> list[str]:
+def _has_model(session: Session, tenant_id: UUID, model_id: UUID) -> bool:
+    model = select(Model.id).where(
+        Model.tenant_id == tenant_id, Model.id == model_id, Model.deleted_at.is_(None)
+    )
+    return session.scalar(model) is not None
+
+
+def _check_entities(entities: Iterable[str], enabled: bool, denied: list[str]) -> list[str]:
     chosen = sorted(set(entities))
-    unknown = [name for name in chosen if name not in ENTITY_NAMES]
+    unknown = [name for name in chosen if name not in _CHOOSABLE]
     if unknown:
         raise PolicyError("entities", f"There is no kind of personal data named {', '.join(unknown)}.")
-    if enabled and not chosen:
+    if enabled and not chosen and not denied:
         raise PolicyError("entities", "Choose at least one, or switch the policy off.")
     return chosen
 
 
-def _check_allow_list(allow_list: Iterable[str]) -> list[str]:
-    allowed = sorted({" ".join(value.split()) for value in allow_list} - {""})
-    if len(allowed) > MAX_ALLOWED_VALUES:
-        raise PolicyError(
-            "allow_list", f"Give at most {MAX_ALLOWED_VALUES} values; these are {len(allowed)}."
-        )
-    if any("\0" in value for value in allowed):
-        raise PolicyError("allow_list", "Take out the characters that cannot be seen.")
-    if any(len(value) > MAX_ALLOWED_VALUE_LENGTH for value in allowed):
-        raise PolicyError("allow_list", f"Give values of at most {MAX_ALLOWED_VALUE_LENGTH} characters.")
-    return allowed
+def _check_operators(operators: Mapping[str, str]) -> dict[str, Any]:
+    """Those that are no pseudonym, which is what there is without one."""
+    for entity, operator in operators.items():
+        if entity not in ENTITY_NAMES or operator not in set(Operator):
+            raise PolicyError("operators", f"There is no way {operator} to replace {entity}.")
+    return {
+        entity: Operator(operator).value
+        for entity, operator in sorted(operators.items())
+        if operator != Operator.PSEUDONYM
+    }
+
+
+def _check_list(field: str, values: Iterable[str]) -> list[str]:
+    listed = sorted({" ".join(value.split()) for value in values} - {""})
+    if len(listed) > MAX_LISTED_VALUES:
+        raise PolicyError(field, f"Give at most {MAX_LISTED_VALUES} values; these are {len(listed)}.")
+    if any("\0" in value for value in listed):
+        raise PolicyError(field, "Take out the characters that cannot be seen.")
+    if any(len(value) > MAX_LISTED_VALUE_LENGTH for value in listed):
+        raise PolicyError(field, f"Give values of at most {MAX_LISTED_VALUE_LENGTH} characters.")
+    return listed
+
+
+def _check_apart(allowed: list[str], denied: list[str]) -> None:
+    both = {normalise(CUSTOM, value) for value in allowed} & {normalise(CUSTOM, value) for value in denied}
+    if both:
+        raise PolicyError("deny_list", f"{min(both)!r} is on both lists: take it off one of them.")
+    if any(len(value) < MIN_DENIED_VALUE_LENGTH for value in denied):
+        raise PolicyError("deny_list", f"Give values of at least {MIN_DENIED_VALUE_LENGTH} characters.")
 
 
 def _check_reason(reason: str | None, enabled: bool) -> str | None:

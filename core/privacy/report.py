@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.privacy.entities import ENTITIES
+from core.privacy.masks import mask
 from core.privacy.types import Finding
 
 MAX_EXAMPLES = 5
 _CONTEXT_CHARACTERS = 40
-# Of a number shorter than this, four digits would give too much away.
-_MIN_DIGITS_TO_SHOW_LAST_FOUR = 10
-_HIDDEN = "***"
 
 
 @dataclass(slots=True)
@@ -82,27 +80,6 @@ def summarise(
     for row, text, found in zip(rows, texts, findings, strict=True):
         report.add(row, text, found)
     return report.as_dict()
-
-
-def mask(entity: str, value: str) -> str:
-    """`value` for display, so that its owner knows it again and nobody else learns it: `J*** S***`, `***1881`."""
-    digits = [char for char in value if char.isdigit()]
-    if entity == "EMAIL_ADDRESS":
-        return "@".join(_first_letter(part) for part in value.split("@"))
-    if entity in {"PERSON", "LOCATION", "ORGANIZATION", "URL", "DATE_TIME"}:
-        return " ".join(_first_letter(word) for word in value.split())
-    if len(digits) >= _MIN_DIGITS_TO_SHOW_LAST_FOUR and entity in {
-        "CREDIT_CARD",
-        "IBAN_CODE",
-        "PHONE_NUMBER",
-    }:
-        return _HIDDEN + "".join(digits[-4:])
-    return _HIDDEN
-
-
-def _first_letter(word: str) -> str:
-    # A fixed number of stars: the length of a name says much about it.
-    return (word[0] if word[:1].isalpha() else "") + _HIDDEN
 
 
 def _example(text: str, chosen: Finding, findings: Sequence[Finding]) -> dict[str, str]:

@@ -1,6 +1,18 @@
-"""What the detector finds, and what a tenant wants found."""
+"""What the detector finds, and what a tenant wants found and how replaced."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Operator(StrEnum):
+    """What is put in the place of a value."""
+
+    PSEUDONYM = "pseudonym"
+    SURROGATE = "surrogate"
+    MASK = "mask"
+    HASH = "hash"
+    DROP = "drop"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -18,12 +30,19 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One version of a tenant's policy: which `entities` are replaced, but for values on the `allow_list`.
+    """One version of a policy: which `entities` are replaced, but for values on the `allow_list`, and how.
 
-    Version 0 is the policy of a tenant that has never set one.
+    Values on the `deny_list` are replaced wherever they stand, as entity CUSTOM. `operators` names the entities that
+    are replaced by another operator than a pseudonym. Version 0 is the policy of a tenant that has never set one.
     """
 
     entities: frozenset[str]
     allow_list: frozenset[str] = frozenset()
     enabled: bool = True
     version: int = 0
+    deny_list: frozenset[str] = frozenset()
+    operators: Mapping[str, Operator] = field(default_factory=dict)
+
+    def operator(self, entity: str) -> Operator:
+        """How values of `entity` are replaced."""
+        return self.operators.get(entity, Operator.PSEUDONYM)

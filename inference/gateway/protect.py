@@ -1,12 +1,12 @@
-"""What the model gets to read: a text with its personal data replaced as its tenant's policy says."""
+"""What an encoder gets to read: a text with its personal data replaced as its tenant's policy says."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from core.privacy.detect import Detector
 from core.privacy.placeholders import PLACEHOLDER, find_escaped
 from core.privacy.pseudonymise import Pseudonymiser, generalise, privacy_key
-from core.privacy.types import Finding, Policy
+from core.privacy.types import Finding, Operator, Policy
 from core.storage import TenantKey
 from inference.gateway.prediction import Replacement
 
@@ -47,37 +47,52 @@ class Protected:
 
 
 def protect(texts: Sequence[str], policy: Policy, key: TenantKey) -> list[Protected]:
-    """Replace personal data in each text by its kind, `[PERSON]`: what the model saw in training too."""
+    """Replace personal data in each text as `policy` says, a pseudonym by its kind, `[PERSON]`: what the model saw in
+    training too."""
     pseudonymiser = Pseudonymiser(privacy_key(key), policy)
-    return [
-        Protected(
-            original=text,
-            text=generalise(pseudonymiser.replace(text, findings)),
-            replacements=tuple(
-                Replacement(finding.start, finding.end, finding.entity) for finding in findings
-            ),
-            edits=tuple(_edits(text, findings if policy.enabled else None)),
-        )
-        for text, findings in zip(texts, Detector(policy).detect(texts), strict=True)
-    ]
+
+    def read(finding: Finding, text: str) -> str:
+        if policy.operator(finding.entity) is Operator.PSEUDONYM:
+            return f"[{finding.entity}]"
+        return generalise(pseudonymiser.replacement(finding.entity, text[finding.start : finding.end]))
+
+    protected = []
+    for text, findings in zip(texts, Detector(policy).detect(texts), strict=True):
+        pieces = list(_pieces(text, findings, read) if policy.enabled else _placeholders(text))
+        replacements = tuple(Replacement(one.start, one.end, one.entity) for one in findings)
+        edits = tuple(Edit(start, end, len(piece)) for start, end, piece in pieces)
+        protected.append(Protected(text, _edited(text, pieces), replacements, edits))
+    return protected
 
 
-def _edits(text: str, findings: Sequence[Finding] | None) -> Iterator[Edit]:
-    """What `protect` does to a text, in its order; `findings` is None where the policy is off."""
-    if (
-        findings is None
-    ):  # nothing is replaced or escaped, but what reads as a placeholder is reduced to its kind
-        for match in PLACEHOLDER.finditer(text):
-            yield Edit(match.start(), match.end(), len(match[1]) + 2)
-        return
+Piece = tuple[int, int, str]
+"""[start, end) of a text as it came, and what is in its place."""
+
+
+def _pieces(text: str, findings: Sequence[Finding], read: Callable[[Finding, str], str]) -> Iterator[Piece]:
     position = 0
-    for finding in sorted(findings):
+    for finding in findings:
         yield from _escapes(text, position, finding.start)
-        yield Edit(finding.start, finding.end, len(finding.entity) + 2)
+        yield finding.start, finding.end, read(finding, text)
         position = finding.end
     yield from _escapes(text, position, len(text))
 
 
-def _escapes(text: str, start: int, end: int) -> Iterator[Edit]:
+def _placeholders(text: str) -> Iterator[Piece]:
+    """Where the policy is off nothing is replaced or escaped, but what reads as a placeholder is reduced to its kind."""
+    for match in PLACEHOLDER.finditer(text):
+        yield match.start(), match.end(), f"[{match[1]}]"
+
+
+def _escapes(text: str, start: int, end: int) -> Iterator[Piece]:
     for bracket in find_escaped(text[start:end]):
-        yield Edit(start + bracket, start + bracket + 1, 2)
+        yield start + bracket, start + bracket + 1, "[~"
+
+
+def _edited(text: str, pieces: Sequence[Piece]) -> str:
+    parts = []
+    position = 0
+    for start, end, piece in pieces:
+        parts += [text[position:start], piece]
+        position = end
+    return "".join([*parts, text[position:]])

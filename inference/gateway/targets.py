@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, Connection, Row, bindparam, exists, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, Row, bindparam, case, exists, func, select
+from sqlalchemy.orm import aliased
 
 from billing.plans import held_plan_code
 from billing.standing import REFUSAL
@@ -167,34 +168,49 @@ def _no_such_model(name: str) -> ModelNotFound:
 
 # Made once: to build such a statement anew takes longer than to run it.
 _TENANT_ID: BindParameter[UUID] = bindparam("tenant_id", type_=Tenant.id.type)
+_LATER_POLICY = aliased(PrivacyPolicy)
 _LATEST_POLICY = (
-    select(PrivacyPolicy.version)
-    .where(PrivacyPolicy.tenant_id == _TENANT_ID)
-    .order_by(PrivacyPolicy.version.desc())
+    select(_LATER_POLICY.version)
+    .where(_LATER_POLICY.tenant_id == _TENANT_ID, _LATER_POLICY.model_id.is_(None))
+    .order_by(_LATER_POLICY.version.desc())
     .limit(1)
     .scalar_subquery()
 )
+_LATEST_OF_MODEL = (
+    select(case((_LATER_POLICY.withdrawn, None), else_=_LATER_POLICY.version))
+    .where(_LATER_POLICY.tenant_id == _TENANT_ID, _LATER_POLICY.model_id == Model.id)
+    .order_by(_LATER_POLICY.version.desc())
+    .limit(1)
+    .correlate(Model)
+    .scalar_subquery()
+)
+_COLUMNS = (
+    PrivacyPolicy.version,
+    PrivacyPolicy.entities,
+    PrivacyPolicy.operators,
+    PrivacyPolicy.allow_list,
+    PrivacyPolicy.deny_list,
+    PrivacyPolicy.enabled,
+    Tenant.wrapped_data_key,
+    Tenant.payment_suspended_at,
+    exists().where(Budget.tenant_id == _TENANT_ID, Budget.is_cap).label("is_capped"),
+    held_plan_code(_TENANT_ID, bindparam("at")).label("plan_code"),
+)
+
+
+def _policy_is(version: ColumnElement[Any]) -> ColumnElement[bool]:
+    return (PrivacyPolicy.tenant_id == Tenant.id) & (PrivacyPolicy.version == version)
+
+
 _TENANT = (
-    select(
-        PrivacyPolicy.version,
-        PrivacyPolicy.entities,
-        PrivacyPolicy.allow_list,
-        PrivacyPolicy.enabled,
-        Tenant.wrapped_data_key,
-        Tenant.payment_suspended_at,
-        exists().where(Budget.tenant_id == _TENANT_ID, Budget.is_cap).label("is_capped"),
-        held_plan_code(_TENANT_ID, bindparam("at")).label("plan_code"),
-    )
+    select(*_COLUMNS)
     .select_from(Tenant)
-    .outerjoin(
-        PrivacyPolicy, (PrivacyPolicy.tenant_id == Tenant.id) & (PrivacyPolicy.version == _LATEST_POLICY)
-    )
+    .outerjoin(PrivacyPolicy, _policy_is(_LATEST_POLICY))
     .where(Tenant.id == _TENANT_ID)
 )
 _MODELS = (
-    _TENANT.join(Model, Model.tenant_id == Tenant.id)
-    .outerjoin(Adapter, Adapter.id == Model.current_adapter_id)
-    .add_columns(
+    select(
+        *_COLUMNS,
         Model.id.label("model_id"),
         Model.name,
         Model.task,
@@ -204,7 +220,11 @@ _MODELS = (
         Adapter.blob,
         Adapter.version.label("adapter_version"),
     )
-    .where(Model.deleted_at.is_(None))
+    .select_from(Tenant)
+    .join(Model, Model.tenant_id == Tenant.id)
+    .outerjoin(Adapter, Adapter.id == Model.current_adapter_id)
+    .outerjoin(PrivacyPolicy, _policy_is(func.coalesce(_LATEST_OF_MODEL, _LATEST_POLICY)))
+    .where(Tenant.id == _TENANT_ID, Model.deleted_at.is_(None))
 )
 _BY_NAME = _MODELS.where(Model.name == bindparam("name"))
 _BY_ID = _MODELS.where(Model.id == bindparam("model_id"))

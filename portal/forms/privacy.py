@@ -10,7 +10,7 @@ from wtforms import (
 )
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from core.privacy.entities import ENTITIES
+from core.privacy.entities import CHOOSABLE
 
 
 class EntitiesField(SelectMultipleField):
@@ -30,7 +30,7 @@ class PolicyForm(FlaskForm):
         "Reason", description="Needed to switch it off, and kept with this version of the policy."
     )
     entities = EntitiesField(
-        "What to replace", choices=[SelectChoice(entity.name, entity.title) for entity in ENTITIES]
+        "What to replace", choices=[SelectChoice(entity.name, entity.title) for entity in CHOOSABLE]
     )
     allow_list = TextAreaField(
         "Never replace",

@@ -10,16 +10,20 @@ from sqlalchemy import select
 
 from core.db import tenant_session
 from core.models.audit import AuditEvent
+from core.models.models import Model
 from core.models.privacy import PrivacyPolicy
 from core.privacy.entities import DEFAULT_POLICY
 from core.privacy.policies import (
-    MAX_ALLOWED_VALUE_LENGTH,
-    MAX_ALLOWED_VALUES,
+    MAX_LISTED_VALUE_LENGTH,
+    MAX_LISTED_VALUES,
     MAX_REASON_LENGTH,
+    NoSuchModel,
     PolicyError,
     change_policy,
     current_policy,
+    withdraw_policy,
 )
+from core.privacy.types import Operator
 from core.tenancy import Permission, PermissionDenied, system_scope
 
 
@@ -112,8 +116,8 @@ def test_a_change_is_in_the_audit_log_without_the_allowed_values(scope):
     [
         ({"entities": ["HOROSCOPE"]}, "entities"),
         ({"entities": []}, "entities"),
-        ({"allow_list": ["x" * (MAX_ALLOWED_VALUE_LENGTH + 1)]}, "allow_list"),
-        ({"allow_list": map(str, range(MAX_ALLOWED_VALUES + 1))}, "allow_list"),
+        ({"allow_list": ["x" * (MAX_LISTED_VALUE_LENGTH + 1)]}, "allow_list"),
+        ({"allow_list": map(str, range(MAX_LISTED_VALUES + 1))}, "allow_list"),
         ({"allow_list": ["A\0B"]}, "allow_list"),
         ({"enabled": False}, "reason"),
         ({"enabled": False, "reason": "  "}, "reason"),
@@ -126,6 +130,74 @@ def test_what_cannot_be_is_refused_with_its_field(scope, values, field):
         change(scope, **values)
     assert refused.value.field == field
     assert current(scope) == DEFAULT_POLICY
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"deny_list": ["x" * (MAX_LISTED_VALUE_LENGTH + 1)]}, "deny_list"),
+        ({"deny_list": ["x"]}, "deny_list"),
+        ({"deny_list": ["Acme  Works"], "allow_list": ["ACME works"]}, "deny_list"),
+        ({"operators": {"HOROSCOPE": "mask"}}, "operators"),
+        ({"operators": {"PERSON": "publish"}}, "operators"),
+        ({"entities": ["CUSTOM"]}, "entities"),
+    ],
+)
+def test_lists_and_operators_that_cannot_be_are_refused(scope, values, field):
+    with pytest.raises(PolicyError) as refused:
+        change(scope, **values)
+    assert refused.value.field == field
+
+
+def test_operators_and_the_list_of_what_is_always_replaced_are_kept(scope):
+    change(
+        scope,
+        entities=[],
+        deny_list=[" Halden  Works "],
+        operators={"PERSON": "surrogate", "URL": "pseudonym", "CUSTOM": "drop"},
+    )
+    policy = current(scope)
+    assert policy.deny_list == {"Halden Works"}
+    assert policy.operators == {"PERSON": Operator.SURROGATE, "CUSTOM": Operator.DROP}
+    assert policy.operator("URL") is Operator.PSEUDONYM
+
+
+@pytest.fixture
+def model(scope):
+    with tenant_session(scope) as session:
+        model = Model(tenant_id=scope.tenant_id, name="support", base_model="any")
+        session.add(model)
+        session.commit()
+        return model.id
+
+
+def of_model(scope, model):
+    with tenant_session(scope) as session:
+        return current_policy(session, scope.tenant_id, model)
+
+
+def test_a_model_has_the_tenants_policy_until_it_has_its_own_and_after_that_was_withdrawn(scope, model):
+    change(scope, entities=["URL"])
+    assert of_model(scope, model) == current(scope)
+
+    change(scope, entities=["PERSON"], model_id=model)
+    change(scope, entities=["CRYPTO"])
+    assert (of_model(scope, model).version, of_model(scope, model).entities) == (2, {"PERSON"})
+    assert (current(scope).version, current(scope).entities) == (3, {"CRYPTO"})
+
+    with tenant_session(scope) as session:
+        withdraw_policy(session, scope, model)
+        session.commit()
+    assert of_model(scope, model) == current(scope)
+    assert current(scope).version == 3
+
+
+def test_there_is_no_policy_for_a_model_of_another_tenants(scope, model, make_tenant):
+    other = system_scope(make_tenant().id, "test")
+    with pytest.raises(NoSuchModel):
+        change(other, model_id=model)
+    with tenant_session(other) as session, pytest.raises(NoSuchModel):
+        withdraw_policy(session, other, model)
 
 
 def test_switched_off_it_may_name_no_kinds(scope):
@@ -147,8 +219,11 @@ def test_a_kind_that_this_release_does_not_know_is_not_looked_for(scope):
                 id=uuid4(),
                 version=7,
                 entities=["PERSON", "HOROSCOPE"],
+                operators={},
                 allow_list=[],
+                deny_list=[],
                 enabled=True,
+                withdrawn=False,
             )
         )
         session.commit()

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from core.privacy.detect import Detector
 from core.privacy.entities import DEFAULT_POLICY, ENTITIES, ENTITY_NAMES
-from core.privacy.report import MAX_EXAMPLES, FindingsReport, mask, summarise
+from core.privacy.masks import mask
+from core.privacy.report import MAX_EXAMPLES, FindingsReport, summarise
 from core.privacy.types import Finding
 
 VALUES = {

@@ -1,7 +1,7 @@
 """Personal data in a data set: replaced in its rows, and summed up for its owner without being shown."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from core.privacy.detect import Detector
@@ -66,7 +66,7 @@ class Protector:
     def _words(self, words: tuple[str, ...], whole: Protected) -> tuple[str, ...]:
         """The words of `whole`, which they make with spaces between, each with what was found in it replaced.
 
-        What reaches over several words is replaced in each of them, by the same placeholder.
+        What reaches over several words is replaced in each of them: by its word of the replacement, or the last one.
         """
         if len(words) == 1:
             return (whole.text,)
@@ -75,16 +75,16 @@ class Protector:
         result, start = [], 0
         for word in words:
             inside = [
-                (max(one.start - start, 0), min(one.end - start, len(word)), one)
+                (max(one.start - start, 0), min(one.end - start, len(word)), max(start - one.start, 0), one)
                 for one in whole.findings
                 if one.start < start + len(word) and one.end > start
             ]
             parts, position = [], 0
-            for first, last, one in inside:
-                parts += [
-                    escape(word[position:first]),
-                    self._pseudonymiser.placeholder(one.entity, whole.original[one.start : one.end]),
-                ]
+            for first, last, before, one in inside:
+                value = whole.original[one.start : one.end]
+                replacement = self._pseudonymiser.replacement(one.entity, value).split()
+                nth = min(value[:before].count(" "), len(replacement) - 1)
+                parts += [escape(word[position:first]), replacement[nth]]
                 position = last
             result.append("".join([*parts, escape(word[position:])]))
             start += len(word) + 1
@@ -109,7 +109,7 @@ def _joined(pieces: Sequence[Protected]) -> tuple[str, Sequence[Finding]]:
 
 def for_display(key: TenantKey, policy: Policy) -> Protector:
     """What protects the texts in reports, which are kept outside the encrypted blobs: never off."""
-    return Protector(key, policy if policy.enabled else DEFAULT_POLICY)
+    return Protector(key, policy if policy.enabled else replace(DEFAULT_POLICY, deny_list=policy.deny_list))
 
 
 class Summary:
