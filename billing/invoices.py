@@ -1,19 +1,19 @@
 """Finding invoices, and what of them is paid, open and lost."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from billing.periods import Month
 from billing.settlement import Settlement, settlement_of, settlements
 from core import audit
 from core.clock import now
-from core.models.billing import Invoice, InvoiceLine, InvoiceStatus
+from core.models.billing import Collection, Invoice, InvoiceLine, InvoiceStatus
 from core.models.tenants import Tenant
 from core.tenancy import Actor
 
@@ -30,12 +30,21 @@ class InvoiceStateError(Exception):
 
 @dataclass(frozen=True)
 class InvoiceFilter:
-    """Which of all tenants' invoices to list; what is None does not narrow."""
+    """Which of all tenants' invoices to list; what is None or empty does not narrow.
+
+    `issued_since` and `issued_until` bound the moment of issue, both included; `tenant_name` is a part of the name.
+    """
 
     status: InvoiceStatus | None = None
     month: Month | None = None
     tenant_id: UUID | None = None
+    tenant_name: str = ""
+    plan_code: str | None = None
+    collection: Collection | None = None
+    issued_since: datetime | None = None
+    issued_until: datetime | None = None
     overdue_at: datetime | None = None
+    only_held: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,16 +89,37 @@ def months_being_checked(session: Session) -> Sequence[Month]:
 def list_all_invoices(session: Session, wanted: InvoiceFilter) -> list[tuple[Invoice, Tenant]]:
     """Invoices of all tenants with their tenants, newest first. Wants an operator session."""
     query = select(Invoice, Tenant).join(Tenant, Tenant.id == Invoice.tenant_id)
-    if wanted.status is not None:
-        query = query.where(Invoice.status == wanted.status)
-    if wanted.month is not None:
-        query = query.where(Invoice.period_start == wanted.month.start)
-    if wanted.tenant_id is not None:
-        query = query.where(Invoice.tenant_id == wanted.tenant_id)
-    if wanted.overdue_at is not None:
-        query = query.where(Invoice.status == InvoiceStatus.OPEN, Invoice.due_at < wanted.overdue_at)
+    query = query.where(*_about(wanted), *_dated(wanted))
     rows = session.execute(query.order_by(Invoice.period_start.desc(), Invoice.number.desc()))
     return [(invoice, tenant) for invoice, tenant in rows]
+
+
+def _about(wanted: InvoiceFilter) -> Iterator[ColumnElement[bool]]:
+    """Whose invoices are wanted, and how they stand."""
+    if wanted.status is not None:
+        yield Invoice.status == wanted.status
+    if wanted.only_held:
+        yield Invoice.held_reason.is_not(None)
+    if wanted.collection is not None:
+        yield Invoice.collection == wanted.collection
+    if wanted.tenant_id is not None:
+        yield Invoice.tenant_id == wanted.tenant_id
+    if wanted.tenant_name:
+        yield Tenant.name.icontains(wanted.tenant_name, autoescape=True)
+    if wanted.plan_code is not None:
+        yield Invoice.plan_code == wanted.plan_code
+
+
+def _dated(wanted: InvoiceFilter) -> Iterator[ColumnElement[bool]]:
+    """Which time they are of."""
+    if wanted.month is not None:
+        yield Invoice.period_start == wanted.month.start
+    if wanted.issued_since is not None:
+        yield Invoice.issued_at >= wanted.issued_since
+    if wanted.issued_until is not None:
+        yield Invoice.issued_at <= wanted.issued_until
+    if wanted.overdue_at is not None:
+        yield (Invoice.status == InvoiceStatus.OPEN) & (Invoice.due_at < wanted.overdue_at)
 
 
 def totals(session: Session, invoices: Iterable[Invoice], at: datetime | None = None) -> list[InvoiceTotals]:
@@ -224,12 +254,3 @@ def find_unbalanced(session: Session) -> list[tuple[Invoice, int]]:
         .order_by(Invoice.number)
     )
     return [(invoice, int(cents)) for invoice, cents in rows]
-
-
-def billed_tenants(session: Session) -> Sequence[Tenant]:
-    """The tenants that have an invoice, by name. Wants an operator session."""
-    return session.scalars(
-        select(Tenant)
-        .where(Tenant.id.in_(select(Invoice.tenant_id)))
-        .order_by(func.lower(Tenant.name), Tenant.id)
-    ).all()

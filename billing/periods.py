@@ -3,7 +3,7 @@
 import re
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Self
 
 _WRITTEN = re.compile(r"(\d{4})-(\d{2})")
@@ -79,6 +79,11 @@ class Month:
         return f"{self.year:04d}-{self.month:02d}"
 
 
+def first_moment_of(day: date) -> datetime:
+    """Where a UTC day begins."""
+    return datetime.combine(day, time.min, UTC)
+
+
 def last_moment_of(day: date) -> datetime:
     """The last microsecond of a UTC day, the finest that the database keeps."""
-    return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1, microseconds=-1)
+    return datetime.combine(day, time.max, UTC)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, ColumnElement, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, SQLColumnExpression, func, or_, select
 from sqlalchemy.orm import Session
 
 from billing.locks import hold_billing
@@ -78,7 +78,7 @@ def current_plan(session: Session, tenant_id: UUID, at: datetime | None = None) 
     return get_plan(session, plan_at(at or now(), list_holdings(session, tenant_id), DEFAULT_PLAN_CODE))
 
 
-def held_plan_code(tenant_id: ColumnElement[UUID], at: BindParameter[datetime]) -> ColumnElement[str]:
+def held_plan_code(tenant_id: SQLColumnExpression[UUID], at: BindParameter[datetime]) -> ColumnElement[str]:
     """The SQL for the code of the plan that a tenant is on at a moment: for the API, which asks at every request."""
     held = (
         select(Subscription.plan_code)

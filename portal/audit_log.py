@@ -1,15 +1,16 @@
 """Reading an audit log, a tenant's or the operator's: narrowed down, newest first, a page at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 from typing import Any, Generic, TypeVar
 
 from flask import request, url_for
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.orm import Session
 from wtforms import SelectChoice
 
+from billing.periods import first_moment_of, last_moment_of
 from core.models.audit import AuditEvent, StaffEvent
 from portal.forms.audit import AuditFilterForm
 
@@ -51,35 +52,44 @@ class AuditPage(Generic[Event]):
 
 
 def search(
-    session: Session, event: type[Event], wanted: AuditFilter, page: int
+    session: Session, event: type[Event], wanted: AuditFilter, page: int, nouns: Collection[str] = ()
 ) -> tuple[Sequence[Event], bool]:
-    """The events of a page (the first is 1), and whether older ones follow."""
-    query = select(event).order_by(event.at.desc(), event.id)
+    """The events of a page (the first is 1), and whether older ones follow; only of `nouns` where any are given."""
+    query = select(event).where(_is_of(event, nouns)).order_by(event.at.desc(), event.id)
     if wanted.actor:
         query = query.where(event.actor_label.icontains(wanted.actor, autoescape=True))
     if wanted.action:
         query = query.where(event.action == wanted.action)
     if wanted.since:
-        query = query.where(event.at >= _midnight(wanted.since))
+        query = query.where(event.at >= first_moment_of(wanted.since))
     if wanted.until:
-        query = query.where(event.at < _midnight(wanted.until) + timedelta(days=1))
+        query = query.where(event.at <= last_moment_of(wanted.until))
     rows = session.scalars(query.offset((page - 1) * PAGE_SIZE).limit(PAGE_SIZE + 1)).all()
     return rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
 
 
-def actions(session: Session, event: type[Event]) -> Sequence[str]:
-    """Every action that the log has, by name."""
-    return session.scalars(select(event.action).distinct().order_by(event.action)).all()
+def actions(session: Session, event: type[Event], nouns: Collection[str] = ()) -> Sequence[str]:
+    """Every action that the log has, or has of `nouns`, by name."""
+    query = select(event.action).where(_is_of(event, nouns)).distinct().order_by(event.action)
+    return session.scalars(query).all()
+
+
+def _is_of(event: type[Event], nouns: Collection[str]) -> ColumnElement[bool]:
+    """Whether an action is of one of the nouns: "invoice.paid" is of "invoice"."""
+    return func.split_part(event.action, ".", 1).in_(nouns) if nouns else true()
 
 
 def read_request(
-    session: Session, event: type[Event]
+    session: Session, event: type[Event], nouns: Collection[str] = ()
 ) -> tuple[AuditFilterForm, AuditFilter, AuditPage[Event]]:
-    """What the request's query asks for: the form as it was filled in, what it means, and the page of events."""
+    """What the request's query asks for: the form as it was filled in, what it means, and the page of events.
+
+    With `nouns`, the log is of what was done to these alone.
+    """
     form = AuditFilterForm(request.args)
     form.action.choices = [
         SelectChoice("", "Any action"),
-        *(SelectChoice(name, readable(name)) for name in actions(session, event)),
+        *(SelectChoice(name, readable(name)) for name in actions(session, event, nouns)),
     ]
     wanted = (
         AuditFilter((form.actor.data or "").strip(), form.action.data or "", form.since.data, form.until.data)
@@ -87,7 +97,7 @@ def read_request(
         else AuditFilter()
     )
     number = min(max(request.args.get("page", 1, type=int), 1), _LAST_PAGE)
-    events, has_older = search(session, event, wanted, number)
+    events, has_older = search(session, event, wanted, number, nouns)
     return (
         form,
         wanted,
@@ -115,7 +125,3 @@ def _address(page: int) -> str:
     # Only the filter's own fields: url_for gives some other names a meaning.
     query: dict[str, Any] = {name: request.args[name] for name in _QUERY_FIELDS if request.args.get(name)}
     return url_for(str(request.endpoint), **query, page=page)
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)

@@ -10,13 +10,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from wtforms import SelectChoice
 
-from billing.invoices import InvoiceFilter, billed_tenants
-from billing.periods import Month
+from billing.invoices import InvoiceFilter
+from billing.periods import Month, first_moment_of, last_moment_of
 from core.clock import now
-from core.models.billing import Invoice, InvoiceStatus
+from core.models.billing import Collection, Invoice, InvoiceStatus
 from core.models.tenants import Tenant
 from portal.forms.invoices import InvoiceFilterForm
-from portal.invoices import OVERDUE
+from portal.invoices import HELD, OVERDUE
 
 PAGE_SIZE = 100
 
@@ -71,10 +71,6 @@ def read_request(session: Session) -> Search:
         SelectChoice("", "Any month"),
         *(SelectChoice(str(month), month.title) for month in map(Month.containing, months)),
     ]
-    form.tenant.choices = [
-        SelectChoice("", "Any tenant"),
-        *(SelectChoice(str(tenant.id), tenant.name) for tenant in billed_tenants(session)),
-    ]
     number = min(max(request.args.get("page", 1, type=int), 1), 10**6)
     wanted = _filter_of(form) if form.validate() else InvoiceFilter()
     query = {field.name: field.data for field in form if field.data and not form.errors}
@@ -82,10 +78,17 @@ def read_request(session: Session) -> Search:
 
 
 def _filter_of(form: InvoiceFilterForm) -> InvoiceFilter:
-    overdue = form.status.data == OVERDUE
+    status = form.status.data
+    until = form.issued_until.data
     return InvoiceFilter(
-        status=InvoiceStatus(form.status.data) if form.status.data and not overdue else None,
+        status=InvoiceStatus(status) if status and status not in (OVERDUE, HELD) else None,
         month=Month.parse(form.month.data) if form.month.data else None,
         tenant_id=UUID(form.tenant.data) if form.tenant.data else None,
-        overdue_at=now() if overdue else None,
+        tenant_name=(form.q.data or "").strip(),
+        plan_code=form.plan.data or None,
+        collection=Collection(form.collection.data) if form.collection.data else None,
+        issued_since=first_moment_of(form.issued_from.data) if form.issued_from.data else None,
+        issued_until=last_moment_of(until) if until else None,
+        overdue_at=now() if status == OVERDUE else None,
+        only_held=status == HELD,
     )

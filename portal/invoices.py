@@ -20,7 +20,8 @@ from core.models.stripe import StripeInvoice
 from core.models.tenants import Tenant
 from portal.downloads import csv_file, pdf_file
 
-OVERDUE = "overdue"
+OVERDUE, HELD = "overdue", "held"
+"""What people look for like a status, and is none."""
 
 
 @dataclass(frozen=True)

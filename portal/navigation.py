@@ -79,7 +79,26 @@ STAFF = (
         (
             Link("Tenants", "operator_tenants.index", "building-2", StaffPermission.TENANTS_READ),
             Link("Plans", "operator_plans.index", "tags", StaffPermission.PLANS_READ),
+        ),
+    ),
+    Group(
+        "Finance",
+        (
             Link("Invoices", "operator_invoices.index", "receipt", StaffPermission.INVOICES_READ),
+            Link("Credit notes", "operator_credit_notes.index", "file-text", StaffPermission.INVOICES_READ),
+            Link("Receivables", "operator_receivables.index", "hourglass", StaffPermission.INVOICES_READ),
+            Link("Revenue", "operator_revenue.index", "chart-line", StaffPermission.INVOICES_READ),
+            Link("Budgets", "operator_caps.index", "gauge", StaffPermission.INVOICES_READ),
+            Link(
+                "Reconciliation",
+                "operator_reconciliation.index",
+                "circle-check",
+                StaffPermission.INVOICES_READ,
+            ),
+            Link("Stripe", "operator_stripe.reports", "credit-card", StaffPermission.INVOICES_READ),
+            Link("Journal", "operator_journal.index", "book-open", StaffPermission.INVOICES_READ),
+            Link("Corrections", "operator_corrections.index", "rotate-ccw", StaffPermission.INVOICES_READ),
+            Link("Money log", "operator_money_log.index", "history", StaffPermission.INVOICES_READ),
         ),
     ),
     Group(

@@ -21,6 +21,8 @@ from core.models.fine_tune_requests import FineTuneRequest, RequestStatus
 from core.models.models import Adapter, Model
 from core.models.payments import CreditNote
 from core.models.sessions import UserSession
+from core.models.stripe import ReportStatus, StripeEvent, StripeInvoice, UsageReport
+from core.models.usage import UsageFact, UsageKind, UsageSource
 from core.models.users import Invite, User
 from core.passwords import hash_password
 from core.storage import blob_store, tenant_key
@@ -186,6 +188,53 @@ def build_world(scope: TenantScope) -> World:
             issued_at=now(),
             issued_by="finance",
         )
+        fact = owned(
+            UsageFact,
+            request_id=str(uuid4()),
+            kind=UsageKind.PREDICTION,
+            quantity=1,
+            source=UsageSource.API,
+            occurred_at=now(),
+        )
+        mirrored = owned(
+            StripeInvoice,
+            stripe_invoice_id=f"in_{uuid4().hex}",
+            invoice_id=invoice.id,
+            status="draft",
+            currency="usd",
+            period_start=period.start,
+            period_end=period.end,
+            total_cents=0,
+            tax_cents=0,
+            amount_due_cents=0,
+            amount_paid_cents=0,
+            attempt_count=0,
+            held_at=now(),
+            held_reason="Stripe asks for a cent more.",
+            comparison=[{"line": "Monthly fee", "ledger_cents": 0, "stripe_cents": 1}],
+            fetched_at=now(),
+        )
+        report = owned(
+            UsageReport,
+            kind=UsageKind.PREDICTION,
+            hour=period.start,
+            sequence=1,
+            quantity=1,
+            identifier=str(uuid4()),
+            status=ReportStatus.REJECTED,
+            error="no_meter_found",
+        )
+        event = StripeEvent(
+            id=uuid4(),
+            event_id=f"evt_{uuid4().hex}",
+            type="invoice.paid",
+            object_id=mirrored.stripe_invoice_id,
+            occurred_at=now(),
+            received_at=now(),
+            attempts=12,
+            error="Stripe did not answer.",
+        )
+        session.add(event)
         session.commit()
     ids: dict[str, object] = {
         "user_id": user.id,
@@ -200,6 +249,10 @@ def build_world(scope: TenantScope) -> World:
         "invoice_id": invoice.id,
         "budget_id": budget.id,
         "credit_note_id": note.id,
+        "fact_id": fact.id,
+        "stripe_invoice_id": mirrored.id,
+        "report_id": report.id,
+        "event_id": event.id,
         "tenant_id": tenant_id,
         "file_id": public_id(Prefix.FILE, file.id),
         "fine_tuning_job_id": public_id(Prefix.JOB, request.id),

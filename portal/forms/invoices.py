@@ -2,14 +2,14 @@
 
 from flask_wtf import FlaskForm
 from wtforms import DateField, HiddenField, RadioField, SelectChoice, SelectField, StringField, TextAreaField
-from wtforms.validators import DataRequired, InputRequired, Length
+from wtforms.validators import UUID, DataRequired, InputRequired, Length, Optional
 
 from billing.credit_notes import Remedy
 from billing.payments import REFERENCE_LENGTH
 from core.clock import now
-from core.models.billing import InvoiceStatus
+from core.models.billing import Collection, InvoiceStatus
 from portal.forms.money import AmountField
-from portal.invoices import OVERDUE
+from portal.invoices import HELD, OVERDUE
 
 STATUS_CHOICES = [
     SelectChoice("", "Any status"),
@@ -19,6 +19,13 @@ STATUS_CHOICES = [
     SelectChoice(InvoiceStatus.PAID.value, "Paid"),
     SelectChoice(InvoiceStatus.VOID.value, "Void"),
     SelectChoice(InvoiceStatus.UNCOLLECTIBLE.value, "Uncollectible"),
+    SelectChoice(HELD, "Held"),
+]
+
+COLLECTION_CHOICES = [
+    SelectChoice("", "Anybody"),
+    SelectChoice(Collection.BANK_TRANSFER.value, "Bank transfer"),
+    SelectChoice(Collection.STRIPE.value, "Stripe"),
 ]
 
 
@@ -28,9 +35,15 @@ class InvoiceFilterForm(FlaskForm):
     class Meta:
         csrf = False
 
+    q = StringField("Tenant", [Length(max=120, message="Use at most 120 characters.")])
     status = SelectField("Status", choices=STATUS_CHOICES, default="")
+    collection = SelectField("Collected by", choices=COLLECTION_CHOICES, default="")
     month = SelectField("Month", default="")
-    tenant = SelectField("Tenant", default="")
+    issued_from = DateField("Issued from", [Optional()])
+    issued_until = DateField("Issued until", [Optional()])
+    # What links from other pages narrow the list down by.
+    tenant = HiddenField("Tenant", [Optional(), UUID()])
+    plan = HiddenField("Plan", [Length(max=40)])
 
 
 class PaymentForm(FlaskForm):
