@@ -104,6 +104,26 @@ def list_credits(session: Session, tenant_id: UUID) -> Sequence[Credit]:
     return sorted(_read(session, CreditGrant.tenant_id == tenant_id), key=_drawn_first)
 
 
+def list_entries(
+    session: Session, tenant_id: UUID
+) -> Sequence[tuple[CreditEntry, CreditGrant, Invoice | None]]:
+    """What moved a tenant's credits, the newest first: with the invoice that drew or returned it, and none where it
+    expired."""
+    rows = session.execute(
+        select(CreditEntry, CreditGrant, Invoice)
+        .join(
+            CreditGrant,
+            (CreditGrant.tenant_id == CreditEntry.tenant_id) & (CreditGrant.id == CreditEntry.grant_id),
+        )
+        .outerjoin(
+            Invoice, (Invoice.tenant_id == CreditEntry.tenant_id) & (Invoice.id == CreditEntry.invoice_id)
+        )
+        .where(CreditEntry.tenant_id == tenant_id)
+        .order_by(CreditEntry.entered_at.desc(), CreditEntry.id)
+    )
+    return [(entry, granted, invoice) for entry, granted, invoice in rows]
+
+
 def spendable_cents(listed: Sequence[Credit], currency: str, at: datetime | None = None) -> int:
     """What could be drawn of a tenant's credits at a moment, now by default."""
     at = at or now()

@@ -14,10 +14,8 @@ from billing.terms import USAGE_KINDS
 from core.models.billing import InvoiceLine
 from core.models.usage import UsageFact
 
-_DAY = func.date(func.timezone("UTC", UsageFact.occurred_at))
+_utc_day = func.date(func.timezone("UTC", UsageFact.occurred_at))
 _FETCHED_AT_ONCE = 1000
-
-_Row = tuple[UsageFact, int, str | None]
 
 
 class NoUsageBehind(LookupError):
@@ -57,18 +55,18 @@ class LineUsage:
     def days(self) -> list[DayUsage]:
         """The days of which the line charges something, in order."""
         rows = self._session.execute(
-            select(_DAY, func.count(), func.sum(self._charged.c.tokens))
+            select(_utc_day, func.count(), func.sum(self._charged.c.tokens))
             .join_from(UsageFact, self._charged, self._charged.c.id == UsageFact.id)
             .where(UsageFact.tenant_id == self._line.tenant_id)
-            .group_by(_DAY)
-            .order_by(_DAY)
+            .group_by(_utc_day)
+            .order_by(_utc_day)
         )
         return [DayUsage(day, facts, int(tokens)) for day, facts, tokens in rows]
 
     def facts_of(self, day: date, *, offset: int, limit: int) -> list[FactUsage]:
         """A day's facts, the newest first."""
         newest_first = (UsageFact.occurred_at.desc(), UsageFact.id)
-        query = self._facts().where(day == _DAY).order_by(*newest_first)
+        query = self._facts().where(_utc_day == day).order_by(*newest_first)
         return list(self._read(query.offset(offset).limit(limit)))
 
     def csv(self) -> Iterator[str]:
@@ -101,7 +99,7 @@ class LineUsage:
         )
         return iter_csv(header, rows)
 
-    def _facts(self) -> Select[_Row]:
+    def _facts(self) -> Select[UsageFact, int, str | None]:
         reversed_fact = aliased(UsageFact)
         return (
             select(UsageFact, self._charged.c.tokens, reversed_fact.request_id)
@@ -116,7 +114,7 @@ class LineUsage:
             .where(UsageFact.tenant_id == self._line.tenant_id)
         )
 
-    def _read(self, query: Select[_Row]) -> Iterator[FactUsage]:
+    def _read(self, query: Select[UsageFact, int, str | None]) -> Iterator[FactUsage]:
         names = Names(self._session, self._line.tenant_id)
         for fact, tokens, taken_back in self._session.execute(query):
             key = names.key(fact.api_key_id or fact.source)

@@ -1,5 +1,6 @@
 """How numbers, times and sizes read in templates."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from flask import Flask
@@ -65,6 +66,11 @@ def filesize(size: int) -> str:
     raise AssertionError("unreachable")
 
 
+def whole_units(cents: Iterable[int]) -> list[float]:
+    """Amounts for a chart to draw, and for nothing else: [1250] → [12.5]."""
+    return [amount / 100 for amount in cents]
+
+
 def init_app(app: Flask) -> None:
     """Give templates the filters."""
     app.jinja_env.filters.update(
@@ -76,4 +82,5 @@ def init_app(app: Flask) -> None:
         duration=duration,
         ago=ago,
         filesize=filesize,
+        whole_units=whole_units,
     )

@@ -27,6 +27,7 @@ OTHER_ARGUMENTS = {
     "filename": "css/app.css",
     "code": "starter",
     "plan_code": "starter",
+    "position": 1,  # the invoice's line
 }
 OF_A_TENANT = {
     "user_id",

@@ -6,13 +6,15 @@ from datetime import timedelta
 from hashlib import sha256
 from uuid import uuid4
 
+from sqlalchemy import select
+
 from billing.periods import Month
 from core import api_keys
 from core.catalogue import DEFAULT_BASE_MODEL, Task, get_base_model
 from core.clock import now
 from core.db import operator_session
 from core.models.batches import Batch, BatchStatus
-from core.models.billing import Invoice, InvoiceStatus
+from core.models.billing import Invoice, InvoiceLine, InvoiceStatus, PlanPrice, PriceKind
 from core.models.budgets import Budget
 from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
 from core.models.files import ApiFile, FilePurpose
@@ -174,6 +176,25 @@ def build_world(scope: TenantScope) -> World:
             total_cents=0,
             issued_at=now(),
             due_at=now(),
+        )
+        price = session.scalars(
+            select(PlanPrice).filter_by(plan_code="trial", kind=PriceKind.PREDICTION)
+        ).one()
+        owned(
+            InvoiceLine,
+            invoice_id=invoice.id,
+            position=1,
+            kind=price.kind,
+            price_id=price.id,
+            usage_month=period.days[0],
+            description="Prediction tokens",
+            quantity=1,
+            included_quantity=1,
+            billable_quantity=0,
+            unit_amount=price.unit_amount,
+            amount_cents=0,
+            starts_at=period.start,
+            ends_at=now(),
         )
         note = owned(
             CreditNote,

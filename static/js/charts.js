@@ -1,9 +1,10 @@
-/* Charts: an element with data-chart='{"kind": "line"|"bar", "stacked": bool, "labels": […], "series":
-   [{"name": …, "values": […]}], "unit": "…", "format": "number"|"percent"|"money"|"decimal"}' is drawn on its
-   canvas in the theme's colours. Chart.js is fetched by the first page that has one. */
+/* Charts: an element with data-chart='{"kind": "line"|"bar", "stacked": bool, "lying": bool, "labels": […], "series":
+   [{"name": …, "values": […], "rest": bool}], "unit": "…", "format": "number"|"percent"|"money"|"decimal"}' is drawn
+   on its canvas in the theme's colours. Chart.js is fetched by the first page that has one. */
 (() => {
   "use strict";
   const script = document.currentScript;
+  const LONGEST_NAME = 22;
   const charts = new Map(); // container → chart
   let library = null;
 
@@ -31,7 +32,7 @@
   };
 
   const dataset = (spec, series, index) => {
-    const ink = colour(`--chart-${(index % 5) + 1}`);
+    const ink = colour(series.rest ? "--chart-rest" : `--chart-${(index % 5) + 1}`);
     return {
       label: series.name,
       data: series.values,
@@ -51,10 +52,26 @@
     };
   };
 
+  const shortened = (name) => (name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 1)}…` : name);
+
+  const scales = (spec, show) => {
+    const ticks = { color: colour("--chart-text"), maxRotation: 0, autoSkipPadding: 16 };
+    const axis = { stacked: Boolean(spec.stacked), border: { display: false } };
+    const names = { ...axis, ticks, grid: { display: false } };
+    const values = {
+      ...axis,
+      beginAtZero: spec.zero !== false,
+      grid: { color: colour("--chart-grid") },
+      ticks: { ...ticks, callback: show, maxTicksLimit: 6, precision: spec.format ? undefined : 0 },
+    };
+    if (!spec.lying) return { x: names, y: values };
+    const named = { ...ticks, autoSkip: false, callback: (index) => shortened(spec.labels[index]) };
+    return { x: { ...values, ticks: { ...values.ticks, maxTicksLimit: 4 } }, y: { ...names, ticks: named } };
+  };
+
   const configuration = (spec) => {
     const show = formatter(spec);
     const text = colour("--chart-text");
-    const axis = { ticks: { color: text, maxRotation: 0, autoSkipPadding: 16 }, border: { display: false } };
     return {
       type: spec.kind,
       data: { labels: spec.labels, datasets: spec.series.map((series, index) => dataset(spec, series, index)) },
@@ -62,24 +79,16 @@
         animation: false,
         responsive: true,
         maintainAspectRatio: false,
-        interaction: { mode: "index", intersect: false },
-        scales: {
-          x: { ...axis, stacked: Boolean(spec.stacked), grid: { display: false } },
-          y: {
-            ...axis,
-            stacked: Boolean(spec.stacked),
-            beginAtZero: spec.zero !== false,
-            grid: { color: colour("--chart-grid") },
-            ticks: { ...axis.ticks, callback: show, maxTicksLimit: 6, precision: spec.format ? undefined : 0 },
-          },
-        },
+        indexAxis: spec.lying ? "y" : "x",
+        interaction: { mode: "index", intersect: false, axis: spec.lying ? "y" : "x" },
+        scales: scales(spec, show),
         plugins: {
           legend: {
             display: spec.series.length > 1,
             align: "start",
             labels: { color: text, boxWidth: 10, boxHeight: 10, useBorderRadius: true, borderRadius: 2 },
           },
-          tooltip: { callbacks: { label: (item) => ` ${item.dataset.label}: ${show(item.parsed.y)}` } },
+          tooltip: { callbacks: { label: (item) => ` ${item.dataset.label}: ${show(spec.lying ? item.parsed.x : item.parsed.y)}` } },
         },
       },
     };
