@@ -60,6 +60,7 @@ TENANT = (
             Link("Usage", "usage.index", "chart-column", Permission.USAGE_READ),
             Link("Budgets", "budgets.index", "gauge", Permission.USAGE_READ),
             Link("Invoices", "invoices.index", "receipt", Permission.INVOICES_READ),
+            Link("Credits", "credits.index", "wallet", Permission.INVOICES_READ),
             Link("Payment", "payment.index", "credit-card", Permission.INVOICES_READ),
         ),
     ),
