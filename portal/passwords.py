@@ -23,7 +23,7 @@ def change_password(
         raise AccountError("current", "This is not your password.")
     if new == current:
         raise AccountError("password", "Choose another than the one you have.")
-    person.password_hash = hash_password(check_password(new, person.email))
+    person.password_hash = hash_password(check_password(new, person.email, person.name))
     sign_ins.end_others(session, person, identity.session_id)
     record(session, identity, "password_changed")
 

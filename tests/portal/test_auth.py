@@ -43,6 +43,8 @@ def test_sign_up_makes_a_tenant_with_its_admin_signed_in(client):
         ("password", "Password123", "easily guessed"),
         ("password", "aaaaaaaaaaaaa", "easily guessed"),
         ("password", "ADA@example.com", "easily guessed"),
+        ("password", "P@ssw0rd123!", "easily guessed"),
+        ("password", "Lovelace1815", "easily guessed"),
         ("email", "nobody", "Enter an e-mail address"),
         ("tenant_name", " ", "Enter your company"),
         ("terms", "", "Accept the terms"),
