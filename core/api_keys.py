@@ -147,6 +147,8 @@ def verify(session: Session | Connection, plain: str) -> VerifiedKey:
         raise InvalidApiKey("No such API key. Create one on the portal's page 'API keys'.")
     if key.revoked_at is not None:
         raise InvalidApiKey("This API key was revoked. Create another on the portal's page 'API keys'.")
+    if key.status is TenantStatus.DELETING:
+        raise TenantSuspended("This tenant is to be deleted. An admin can take that back in the portal.")
     if key.status is not TenantStatus.ACTIVE:
         raise TenantSuspended("This tenant is suspended. Ask the operator why.")
     permissions = MANAGING_KEY_PERMISSIONS if key.may_manage else KEY_PERMISSIONS

@@ -58,6 +58,7 @@ class Settings:
     requests_per_minute: int
     tokens_per_minute: int
     trusted_proxies: int
+    deletion_grace_days: int
 
     @property
     def is_production(self) -> bool:
@@ -102,6 +103,7 @@ class Settings:
             requests_per_minute=reader.positive_int("REQUESTS_PER_MINUTE", 600),
             tokens_per_minute=reader.positive_int("TOKENS_PER_MINUTE", 1_000_000),
             trusted_proxies=reader.whole_number("TRUSTED_PROXIES", 0),
+            deletion_grace_days=reader.whole_number("DELETION_GRACE_DAYS", 14),
         )
         if reader.problems:
             raise ConfigError("Set these environment variables:\n" + "\n".join(reader.problems))

@@ -41,6 +41,8 @@ def new_data_key(master_key: bytes, tenant_id: UUID) -> bytes:
 
 def unwrap(master_key: bytes, tenant_id: UUID, wrapped: bytes) -> TenantKey:
     """The data key of `tenant_id` from its `wrapped` form. Raises KeyRejected."""
+    if not wrapped:
+        raise KeyRejected(f"The data key of tenant {tenant_id} was destroyed.")
     if len(wrapped) != _WRAPPED_BYTES or not wrapped.startswith(_WRAPPED_V1):
         raise KeyRejected(f"The data key of tenant {tenant_id} is damaged.")
     nonce, sealed = wrapped[1 : 1 + _NONCE_BYTES], wrapped[1 + _NONCE_BYTES :]

@@ -40,6 +40,18 @@ def enqueue(queue: Queue, function: str, *ids: str, timeout: int) -> None:
     rq_queue(queue).enqueue(function, args=ids, job_timeout=timeout, result_ttl=0, failure_ttl=24 * 3600)
 
 
+def drop_entries(part: str) -> int:
+    """Delete the entries that wait, or have failed, whose ids include `part`; says how many there were."""
+    dropped = 0
+    for queue in map(rq_queue, Queue):
+        for job_id in {*queue.get_job_ids(), *queue.failed_job_registry.get_job_ids(cleanup=False)}:
+            job = queue.fetch_job(job_id)
+            if job is not None and part in job.args:
+                job.delete()
+                dropped += 1
+    return dropped
+
+
 def enqueue_after_commit(session: Session, queue: Queue, function: str, *ids: str, timeout: int) -> None:
     """Ring once `session`'s transaction has committed, so that the worker finds the row it was told of."""
     after_commit(session, lambda: enqueue(queue, function, *ids, timeout=timeout))

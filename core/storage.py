@@ -89,10 +89,24 @@ class BlobStore:
         with contextlib.suppress(FileNotFoundError):
             self._fs.rm_file(self._path(tenant, name))
 
+    def sizes(self, tenant_id: UUID) -> dict[str, int]:
+        """The sealed size in bytes of every blob of a tenant, by name; needs no key."""
+        folder = self._folder(tenant_id)
+        found = self._fs.find(folder, detail=True)
+        return {path.removeprefix(f"{folder}/"): info["size"] for path, info in sorted(found.items())}
+
+    def delete_all(self, tenant_id: UUID) -> None:
+        """Delete every blob of a tenant; needs no key, and there may be none."""
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm(self._folder(tenant_id), recursive=True)
+
+    def _folder(self, tenant_id: UUID) -> str:
+        return f"{self._root}/{tenant_id}"
+
     def _path(self, tenant: TenantKey, name: str) -> str:
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is no blob name: use letters, digits and ._- between slashes.")
-        return f"{self._root}/{tenant.tenant_id}/{name}"
+        return f"{self._folder(tenant.tenant_id)}/{name}"
 
 
 @cache

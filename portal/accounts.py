@@ -49,14 +49,11 @@ def normalise_email(email: str) -> str:
         raise AccountError("email", "Enter an e-mail address, like ada@example.com.") from None
 
 
-def check_password(password: str, *words: str) -> str:
-    """`password` itself. Raises AccountError if it is too short or too long, or easily guessed.
-
-    `words` are the person's address, their name, and what else is known of them.
-    """
+def check_password(password: str, email: str) -> str:
+    """`password` itself. Raises AccountError if it is too short or too long, or easily guessed for `email`."""
     if not MINIMUM_LENGTH <= len(password) <= MAXIMUM_LENGTH:
         raise AccountError("password", f"Use {MINIMUM_LENGTH} to {MAXIMUM_LENGTH} characters.")
-    if is_easily_guessed(password, words):
+    if is_easily_guessed(password, email):
         raise AccountError(
             "password", "This password is easily guessed. Use a few words that only you would put together."
         )
@@ -75,7 +72,7 @@ def sign_up(
     tenant_name = _required("tenant_name", tenant_name)
     user_name = _required("name", name)
     address = _free_address(session, email)
-    check_password(password, address, user_name, tenant_name)
+    check_password(password, address)
     tenant_id = uuid4()
     tenant = Tenant(
         id=tenant_id,
@@ -115,10 +112,7 @@ def find_user(session: Session, email: str, password: str) -> User | StaffMember
         return None
     if not verify_password(person.password_hash, password) or person.deactivated_at is not None:
         return None
-    if (
-        isinstance(person, User)
-        and session.get_one(Tenant, person.tenant_id).status is not TenantStatus.ACTIVE
-    ):
+    if isinstance(person, User) and not session.get_one(Tenant, person.tenant_id).status.may_sign_in:
         return None
     return person
 
@@ -180,7 +174,7 @@ def accept_invite(session: Session, row: Invite, *, name: str, password: str) ->
     """Make the invited person a user of the tenant. `session` is an operator session. Raises AccountError."""
     user_name = _required("name", name)
     address = _free_address(session, row.email)
-    check_password(password, address, user_name)
+    check_password(password, address)
     user = _add_user(session, row.tenant_id, user_name, address, password, row.role)
     row.accepted_at = now()
     audit.record(session, _scope_of(user), "invite.accepted", row, {"role": row.role})
@@ -217,7 +211,7 @@ def create_staff(session: Session, *, email: str, name: str, password: str, role
     member = StaffMember(
         name=_required("name", name),
         email=_free_address(session, email),
-        password_hash=hash_password(check_password(password, email, name)),
+        password_hash=hash_password(check_password(password, email)),
         role=role,
     )
     session.add(member)

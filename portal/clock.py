@@ -36,6 +36,7 @@ TASKS = (
     Task(30, periodic.refresh_standing),
     Task(30, periodic.deliver_notifications),
     Task(600, periodic.delete_kept_answers),
+    Task(600, periodic.destroy_tenants),
 )
 
 

@@ -12,7 +12,7 @@ from core.db import ScopedSession, operator_session, tenant_session
 from core.models.sessions import StaffSession, UserSession
 from core.models.sign_in_rules import SignInRules
 from core.models.staff import StaffMember
-from core.models.tenants import Tenant, TenantStatus
+from core.models.tenants import Tenant
 from core.models.users import User
 from core.tenancy import (
     ROLE_PERMISSIONS,
@@ -117,7 +117,7 @@ def _load_user(tenant_id: UUID, session_id: UUID) -> SignedInUser | None:
         if found is None:
             return None
         row, user, tenant, rules = found
-        if user.deactivated_at is not None or tenant.status is not TenantStatus.ACTIVE:
+        if user.deactivated_at is not None or not tenant.status.may_sign_in:
             return None
         if sign_ins.is_over(row, rules):
             return None

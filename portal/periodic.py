@@ -8,6 +8,7 @@ from core.clock import now
 from core.db import operator_session
 from inference.gateway import kept_answers
 from inference.gateway.batches import asked, webhooks
+from portal import destruction
 from training import requests
 from training.data.datasets import requeue_lost
 from training.scheduler import reconcile
@@ -101,3 +102,12 @@ def delete_kept_answers() -> None:
     with operator_session("delete every tenant's expired answers") as session:
         kept_answers.delete_expired(session)
         session.commit()
+
+
+def destroy_tenants() -> None:
+    """Destroy the tenants whose days of grace are over, each for itself."""
+    with operator_session("find every tenant that is due to be destroyed") as session:
+        due = destruction.list_due(session)
+    for tenant_id in due:
+        with operator_session("destroy a tenant, whose last rows it cannot see itself") as session:
+            destruction.destroy(session, tenant_id)

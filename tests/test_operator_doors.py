@@ -46,6 +46,7 @@ EXPECTED = {
     "portal/identity.py",
     "portal/periodic.py",
     "portal/views/auth.py",
+    "portal/views/deletion.py",
     "portal/views/operator/audit.py",
     "portal/views/operator/caps.py",
     "portal/views/operator/corrections.py",

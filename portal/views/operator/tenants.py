@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy.orm import Session
@@ -15,8 +15,10 @@ from core.clock import now
 from core.db import operator_session
 from core.models.tenants import Tenant
 from core.tenancy import StaffPermission
-from portal import tenants
+from portal import deletion, tenants
 from portal.access import staff
+from portal.forms import errors
+from portal.forms.deletion import DeletionForm
 from portal.forms.plans import NEXT_MONTH, NOW, ChangePlanForm, ContractForm
 from portal.forms.tenants import SuspendForm, TenantSearchForm
 
@@ -65,6 +67,51 @@ def reactivate(tenant_id: UUID) -> ResponseReturnValue:
         db.commit()
     flash(f"{tenant.name} is active again.", "success")
     return redirect(url_for("operator_tenants.show", tenant_id=tenant_id), code=303)
+
+
+@bp.post("/<uuid:tenant_id>/delete")
+@staff(StaffPermission.TENANTS_WRITE)
+def delete(tenant_id: UUID) -> ResponseReturnValue:
+    form = DeletionForm()
+    with operator_session("have a tenant deleted") as db:
+        tenant = _get_or_404(db, tenant_id)
+        if form.validate_on_submit():
+            try:
+                deletion.request_deletion(db, current_user.actor, tenant_id, form.name.data or "")
+            except deletion.DeletionError as error:
+                errors.show(form, error)
+            else:
+                db.commit()
+                flash(f"{tenant.name} is to be deleted: its keys are refused.", "success")
+                return redirect(url_for("operator_tenants.show", tenant_id=tenant_id), code=303)
+        return _page(db, tenant, SuspendForm(formdata=None), deletion_form=form), 422
+
+
+@bp.post("/<uuid:tenant_id>/keep")
+@staff(StaffPermission.TENANTS_WRITE)
+def keep(tenant_id: UUID) -> ResponseReturnValue:
+    with operator_session("take a tenant's deletion back") as db:
+        tenant = _get_or_404(db, tenant_id)
+        try:
+            deletion.withdraw_deletion(db, current_user.actor, tenant_id)
+        except deletion.DeletionError as error:
+            flash(str(error), "error")
+        else:
+            db.commit()
+            flash(f"{tenant.name} is kept.", "success")
+    return redirect(url_for("operator_tenants.show", tenant_id=tenant_id), code=303)
+
+
+@bp.get("/<uuid:tenant_id>/certificate")
+@staff(StaffPermission.TENANTS_READ)
+def certificate(tenant_id: UUID) -> ResponseReturnValue:
+    with operator_session("hand out the certificate of what was destroyed of a tenant") as db:
+        found = deletion.find_deletion(db, tenant_id)
+    if found is None or found.certificate is None:
+        abort(404)
+    response = jsonify(certificate=found.certificate, signature=found.signature)
+    response.headers["Content-Disposition"] = f'attachment; filename="deletion-{found.id}.json"'
+    return response
 
 
 @bp.post("/<uuid:tenant_id>/plan")
@@ -118,6 +165,7 @@ def _page(
     form: SuspendForm,
     plan_form: ChangePlanForm | None = None,
     contract_form: ContractForm | None = None,
+    deletion_form: DeletionForm | None = None,
 ) -> str:
     month = Month.containing(now())
     return render_template(
@@ -127,6 +175,8 @@ def _page(
         form=form,
         plan_form=plan_form or _plan_form(db, tenant.id),
         contract_form=contract_form or _contract_form(db),
+        deletion=deletion.find_deletion(db, tenant.id),
+        deletion_form=deletion_form or DeletionForm(formdata=None),
         holdings=plans.list_holdings(db, tenant.id)[::-1],
         plan_names={plan.code: plan.name for plan in plans.list_plans(db, tenant.id)},
         now=now(),
