@@ -49,11 +49,14 @@ def normalise_email(email: str) -> str:
         raise AccountError("email", "Enter an e-mail address, like ada@example.com.") from None
 
 
-def check_password(password: str, email: str) -> str:
-    """`password` itself. Raises AccountError if it is too short or too long, or easily guessed for `email`."""
+def check_password(password: str, *words: str) -> str:
+    """`password` itself. Raises AccountError if it is too short or too long, or easily guessed.
+
+    `words` are the person's address, their name, and what else is known of them.
+    """
     if not MINIMUM_LENGTH <= len(password) <= MAXIMUM_LENGTH:
         raise AccountError("password", f"Use {MINIMUM_LENGTH} to {MAXIMUM_LENGTH} characters.")
-    if is_easily_guessed(password, email):
+    if is_easily_guessed(password, words):
         raise AccountError(
             "password", "This password is easily guessed. Use a few words that only you would put together."
         )
@@ -72,7 +75,7 @@ def sign_up(
     tenant_name = _required("tenant_name", tenant_name)
     user_name = _required("name", name)
     address = _free_address(session, email)
-    check_password(password, address)
+    check_password(password, address, user_name, tenant_name)
     tenant_id = uuid4()
     tenant = Tenant(
         id=tenant_id,
@@ -174,7 +177,7 @@ def accept_invite(session: Session, row: Invite, *, name: str, password: str) ->
     """Make the invited person a user of the tenant. `session` is an operator session. Raises AccountError."""
     user_name = _required("name", name)
     address = _free_address(session, row.email)
-    check_password(password, address)
+    check_password(password, address, user_name)
     user = _add_user(session, row.tenant_id, user_name, address, password, row.role)
     row.accepted_at = now()
     audit.record(session, _scope_of(user), "invite.accepted", row, {"role": row.role})
@@ -211,7 +214,7 @@ def create_staff(session: Session, *, email: str, name: str, password: str, role
     member = StaffMember(
         name=_required("name", name),
         email=_free_address(session, email),
-        password_hash=hash_password(check_password(password, email)),
+        password_hash=hash_password(check_password(password, email, name)),
         role=role,
     )
     session.add(member)
