@@ -34,6 +34,7 @@ class Settings:
     secret_key: str = field(repr=False)
     api_key_pepper: str = field(repr=False)
     master_key: bytes = field(repr=False)
+    master_key_old: bytes = field(repr=False)
     pool_ticket_key: str = field(repr=False)
     app_database_url: str = field(repr=False)
     operator_database_url: str = field(repr=False)
@@ -79,6 +80,7 @@ class Settings:
             secret_key=reader.secret("SECRET_KEY"),
             api_key_pepper=reader.secret("API_KEY_PEPPER"),
             master_key=reader.key("MASTER_KEY"),
+            master_key_old=reader.optional_key("MASTER_KEY_OLD"),
             pool_ticket_key=reader.secret("POOL_TICKET_KEY"),
             app_database_url=reader.database_url("APP_DATABASE_URL"),
             operator_database_url=reader.database_url("OPERATOR_DATABASE_URL"),
@@ -173,6 +175,10 @@ class _Reader:
         if len(key) != 32:
             self.problems.append(f"  {name}: not 32 bytes in base64")
         return key
+
+    def optional_key(self, name: str) -> bytes:
+        """Empty where the variable is not set."""
+        return self.key(name) if self._values.get(name) else b""
 
     def database_url(self, name: str) -> str:
         value = self.required(name)

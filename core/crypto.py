@@ -34,8 +34,13 @@ class TenantKey:
 
 def new_data_key(master_key: bytes, tenant_id: UUID) -> bytes:
     """A fresh data key for a new tenant, wrapped under `master_key` (32 bytes): store what is returned."""
+    return wrap(master_key, TenantKey(tenant_id, os.urandom(KEY_BYTES)))
+
+
+def wrap(master_key: bytes, key: TenantKey) -> bytes:
+    """A data key wrapped under `master_key` (32 bytes); its blobs stay as they are."""
     nonce = os.urandom(_NONCE_BYTES)
-    sealed = AESGCM(master_key).encrypt(nonce, os.urandom(KEY_BYTES), _binding(tenant_id))
+    sealed = AESGCM(master_key).encrypt(nonce, key.data_key, _binding(key.tenant_id))
     return _WRAPPED_V1 + nonce + sealed
 
 

@@ -124,5 +124,11 @@ def tenant_key(session: Session, tenant_id: UUID) -> TenantKey:
 
 
 def open_tenant_key(tenant_id: UUID, wrapped: bytes) -> TenantKey:
-    """The data key that a tenant's row holds wrapped. Raises KeyRejected."""
-    return unwrap(get_settings().master_key, tenant_id, wrapped)
+    """The data key that a tenant's row holds wrapped, under MASTER_KEY or MASTER_KEY_OLD. Raises KeyRejected."""
+    settings = get_settings()
+    try:
+        return unwrap(settings.master_key, tenant_id, wrapped)
+    except KeyRejected:
+        if not settings.master_key_old:
+            raise
+    return unwrap(settings.master_key_old, tenant_id, wrapped)

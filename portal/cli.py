@@ -15,17 +15,19 @@ from billing.stripe.catalogue_sync import sync_catalogue
 from billing.stripe.client import StripeProblem, stripe_client
 from core import api_keys
 from core.catalogue import Task
+from core.crypto import KeyRejected
 from core.db import operator_session, tenant_session
 from core.models.models import Model
 from core.models.tenants import Tenant
 from core.tenancy import StaffRole, system_scope
-from portal import accounts, clock
+from portal import accounts, clock, key_rotation
 
 tenant_group = AppGroup("tenant", help="Tenants.")
 key_group = AppGroup("key", help="API keys.")
 staff_group = AppGroup("staff", help="The operator's staff.")
 clock_group = AppGroup("clock", help="Periodic jobs.")
 billing_group = AppGroup("billing", help="Stripe.")
+keys_group = AppGroup("keys", help="The master key.")
 
 _PASSWORD = click.option(
     "--password",
@@ -35,7 +37,7 @@ _PASSWORD = click.option(
 
 
 def init_app(app: Flask) -> None:
-    for group in (tenant_group, key_group, staff_group, clock_group, billing_group):
+    for group in (tenant_group, key_group, staff_group, clock_group, billing_group, keys_group):
         app.cli.add_command(group)
 
 
@@ -143,3 +145,15 @@ def sync_billing() -> None:
     except StripeProblem as problem:
         raise click.ClickException(f"{problem} What was made stays; run it again.") from None
     _print({"made": report.made, "kept": report.kept})
+
+
+@keys_group.command("rotate")
+def rotate_keys() -> None:
+    """Put every tenant's data key under MASTER_KEY, from MASTER_KEY_OLD where it still is. It may run again."""
+    with operator_session("put every tenant's data key under another master key") as session:
+        try:
+            report = key_rotation.rotate(session)
+        except KeyRejected as error:
+            raise click.ClickException(f"{error} Nothing was changed.") from None
+        session.commit()
+    _print({"rotated": report.rotated, "kept": report.kept, "signed": report.signed})
