@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from core.catalogue import Task
 from core.db import tenant_session
 from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
+from core.privacy.numbers import Numbering
 from core.privacy.pseudonymise import generalise
 from core.tenancy import TenantScope
 from training.data.columns import Split
@@ -56,7 +57,7 @@ def check_method(task: Task, settings: FineTuneSettings) -> None:
 
 
 def load(scope: TenantScope, version: DatasetVersion, beat: Callable[[], None]) -> TrainingData[Any]:
-    """All rows of the ready `version`, personal data reduced to its kind, as the gateway does at inference.
+    """All rows of the ready `version`, placeholders as the gateway writes them at inference.
 
     `beat` is called every now and then. Raises what `iter_rows` and `beat` do.
     """
@@ -85,5 +86,6 @@ def _example(row: StoredRow) -> Example | MultiLabelExample | TaggedExample | Co
         case TaggedRow():
             return TaggedExample(tuple(map(generalise, row.tokens)), row.tags, row.row)
         case ChatRow():
-            messages = (Message(message.role, generalise(message.content)) for message in row.messages)
+            number = Numbering().number
+            messages = (Message(message.role, number(message.content)) for message in row.messages)
             return Conversation(tuple(messages), row.row)

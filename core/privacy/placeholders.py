@@ -14,6 +14,11 @@ _BODY = rf"{_ENTITY}_(?:{_CODE}|[1-9][0-9]{{0,4}})"
 
 PLACEHOLDER = re.compile(rf"\[{_ENTITY}_{_CODE}\]")
 PLACEHOLDER_OR_ESCAPED = re.compile(rf"\[~*{_BODY}\]")
+ESCAPED = re.compile(rf"\[~+{_BODY}\]")
+"""What `escape` has marked. One that is not yet all there matches UNFINISHED."""
+
+UNFINISHED = re.compile(r"\[~*[A-Z0-9_]{0,40}")
+
 _START = re.compile(rf"\[(?=~*{_BODY}\])")
 _ESCAPED_START = re.compile(rf"\[~(?=~*{_BODY}\])")
 
@@ -24,12 +29,6 @@ def escape(text: str) -> str:
     What looks escaped gets one more mark, so that `unescape` gives back exactly the text that there was.
     """
     return _START.sub("[~", text)
-
-
-ESCAPED = re.compile(rf"\[~+{_BODY}\]")
-"""What `escape` has marked. One that is not yet all there matches UNFINISHED."""
-
-UNFINISHED = re.compile(r"\[~*[A-Z0-9_]{0,40}")
 
 
 def find_escaped(text: str) -> list[int]:

@@ -16,13 +16,13 @@ from core.catalogue import Architecture
 from core.db import tenant_connection
 from core.models.usage import UsageKind
 from core.tenancy import Permission
-from inference.gateway import protect
 from inference.gateway.bounds import chat_bound
 from inference.gateway.metering import Asker
 from inference.gateway.pool_client import pool_client
 from inference.gateway.pool_stream import PoolStream
 from inference.gateway.predict import pool_request
 from inference.gateway.prediction import InvalidMessages
+from inference.gateway.protect import protect_chat
 from inference.gateway.targets import (
     CHATTING,
     Target,
@@ -63,10 +63,11 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class ChatAnswer:
-    """A whole answer; `finish_reason` is "stop" or "length"."""
+    """A whole answer; `finish_reason` is "stop" or "length", `policy_version` that of the privacy policy."""
 
     request_id: str
     model: str
+    policy_version: int
     text: str
     finish_reason: str
     prompt_tokens: int
@@ -90,6 +91,7 @@ class ChatStream:
         self._is_open = True
         self.request_id = run.asker.request_id
         self.model = run.target.name
+        self.policy_version = run.target.policy.version
         self.prompt_tokens = run.stream.prompt_tokens
 
     @property
@@ -105,9 +107,12 @@ class ChatStream:
     def __iter__(self) -> Iterator[str]:
         """Raises a PredictionError where the pool fails half-way; what was written until then is billed."""
         with closing(self):
-            for piece in self._stream:
-                self._run.hold.keep()
-                yield piece
+            yield from self._run.restore(self._pieces())
+
+    def _pieces(self) -> Iterator[str]:
+        for piece in self._stream:
+            self._run.hold.keep()
+            yield piece
 
     def close(self) -> None:
         """Stop the pool, and put what was written into the ledger. Closing twice changes nothing."""
@@ -129,16 +134,17 @@ def complete_chat(
 ) -> ChatAnswer:
     """Have the tenant's chat model, or a base model by its id, answer; None takes the key's default.
 
-    Personal data in the messages is replaced first. Returns once both usage facts are committed.
+    Personal data in the messages is replaced first, and put back in the answer. Returns once both usage facts are committed.
     Raises PermissionDenied, or a PredictionError, and then nothing is billed.
     """
     run = _Run(asker, messages, sampling, partial(_find, name=model, default_model_id=default_model_id))
     with run.hold:
         with closing(run.stream):
-            text = "".join(run.stream)
+            text = "".join(run.restore(run.stream))
         answer = ChatAnswer(
             request_id=asker.request_id,
             model=run.target.name,
+            policy_version=run.target.policy.version,
             text=text,
             finish_reason=run.stream.finish_reason or "stop",
             prompt_tokens=run.stream.prompt_tokens,
@@ -180,16 +186,17 @@ class _Run:
         with tenant_connection(asker.scope) as connection:
             self.target = find(connection, asker.scope.tenant_id)
         contents = [message.content for message in messages]
-        protected = protect.protect(contents, self.target.policy, self.target.key)
+        protected = protect_chat(contents, self.target.policy, self.target.key)
+        self.restore = protected.restorer()
         body = {
             "messages": [
-                {"role": message.role, "content": text.text}
-                for message, text in zip(messages, protected, strict=True)
+                {"role": message.role, "content": content}
+                for message, content in zip(messages, protected.contents, strict=True)
             ],
             **asdict(sampling),
-            "stop": list(sampling.stop),
+            "stop": [protected.cover(stop) for stop in sampling.stop],
         }
-        most = chat_bound([text.text for text in protected], sampling.max_tokens, self.target.base)
+        most = chat_bound(protected.contents, sampling.max_tokens, self.target.base)
         self.hold = asker.reserve(self.target, most)
         with self.hold:
             self.stream: PoolStream = pool_client().chat(pool_request(asker, self.target), body)

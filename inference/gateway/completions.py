@@ -101,7 +101,11 @@ class _Events:
 
     def _empty(self) -> ChatChunk:
         return ChatChunk(
-            id=_id(self._chat.request_id), created=self._created, model=self._chat.model, choices=[]
+            id=_id(self._chat.request_id),
+            created=self._created,
+            model=self._chat.model,
+            policy_version=self._chat.policy_version,
+            choices=[],
         )
 
     def _usage(self) -> ChatUsage:
@@ -122,6 +126,7 @@ def chat_response(chat: ChatAnswer) -> ChatResponse:
         id=_id(chat.request_id),
         created=int(time.time()),
         model=chat.model,
+        policy_version=chat.policy_version,
         choices=[Choice(message=AnswerMessage(content=chat.text), finish_reason=chat.finish_reason)],
         usage=ChatUsage.of(chat.prompt_tokens, chat.completion_tokens),
     )

@@ -157,6 +157,7 @@ class _Run:
             model=target.name,
             task=target.task,
             version=target.version,
+            policy_version=target.policy.version,
             results=tuple(map(fill, said.results, said.tokens, said.truncated, protected)),
             seconds=time.perf_counter() - self._started,
         )

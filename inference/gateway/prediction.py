@@ -173,12 +173,13 @@ Of = TypeVar("Of", bound=Read)
 @dataclass(frozen=True, slots=True)
 class Answers(Generic[Of]):
     """A request's answers, in the order of its texts; `version` is the adapter's (0 for a base model),
-    `seconds` the time it took."""
+    `policy_version` the privacy policy's (0 for the standard one), `seconds` the time it took."""
 
     request_id: str
     model: str
     task: Task | None
     version: int
+    policy_version: int
     results: tuple[Of, ...]
     seconds: float
 

@@ -1,11 +1,15 @@
-"""What an encoder gets to read: a text with its personal data replaced as its tenant's policy says."""
+"""What a model gets to read: a text with its personal data replaced as its tenant's policy says."""
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.privacy.detect import Detector
-from core.privacy.placeholders import PLACEHOLDER, find_escaped
+from core.privacy.normalise import normalise
+from core.privacy.numbers import Numbering
+from core.privacy.placeholders import PLACEHOLDER, escape, find_escaped
 from core.privacy.pseudonymise import Pseudonymiser, generalise, privacy_key
+from core.privacy.restore import Restorer
 from core.privacy.types import Finding, Operator, Policy
 from core.storage import TenantKey
 from inference.gateway.prediction import Replacement
@@ -63,6 +67,80 @@ def protect(texts: Sequence[str], policy: Policy, key: TenantKey) -> list[Protec
         edits = tuple(Edit(start, end, len(piece)) for start, end, piece in pieces)
         protected.append(Protected(text, _edited(text, pieces), replacements, edits))
     return protected
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectedChat:
+    """A chat's contents as the model reads them, and the values that stand behind what it may write.
+
+    `values` lives as long as the request, in memory only.
+    """
+
+    contents: tuple[str, ...]
+    values: Mapping[str, str]
+    is_protected: bool
+
+    def restorer(self) -> Callable[[Iterable[str]], Iterator[str]]:
+        """What gives the pieces of the model's answer their values back."""
+        return Restorer(self.values).restore if self.is_protected else iter
+
+    def cover(self, text: str) -> str:
+        """`text` as the model would write it: with the chat's values replaced as they are in it."""
+        if not self.is_protected:
+            return text
+        text = escape(text)
+        for stands, value in self.values.items():
+            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", stands, text)
+        return text
+
+
+def protect_chat(contents: Sequence[str], policy: Policy, key: TenantKey) -> ProtectedChat:
+    """Replace personal data in a conversation as `policy` says, pseudonyms numbered, `[PERSON_1]`: what a chat model
+    saw in training too. With the policy off, the contents as they are."""
+    if not policy.enabled:
+        return ProtectedChat(tuple(contents), {}, is_protected=False)
+    pseudonymiser, numbering = Pseudonymiser(privacy_key(key), policy), Numbering()
+    values = _Values(contents)
+
+    def read(finding: Finding, text: str) -> str:
+        value = text[finding.start : finding.end]
+        stands = numbering.number(pseudonymiser.replacement(finding.entity, value))
+        if policy.operator(finding.entity) in _RESTORED:
+            values.add(finding.entity, value, stands)
+        return stands
+
+    protected = tuple(
+        _edited(text, list(_pieces(text, findings, read)))
+        for text, findings in zip(contents, Detector(policy).detect(contents), strict=True)
+    )
+    return ProtectedChat(protected, values.certain(), is_protected=True)
+
+
+_RESTORED = frozenset({Operator.PSEUDONYM, Operator.SURROGATE})
+
+
+class _Values:
+    """What stands for which value in a chat, by its first spelling."""
+
+    def __init__(self, contents: Sequence[str]) -> None:
+        self._contents = contents
+        self._values: dict[str, str] = {}
+        self._uncertain: set[str] = set()
+
+    def add(self, entity: str, value: str, stands: str) -> None:
+        known = self._values.setdefault(stands, value)
+        if known != value and normalise(entity, known) != normalise(entity, value):
+            self._uncertain.add(stands)
+
+    def certain(self) -> dict[str, str]:
+        """Without what stands for two values, and without surrogates that the chat itself has in it: what a model
+        writes with them may be about another."""
+        return {
+            stands: value
+            for stands, value in self._values.items()
+            if stands not in self._uncertain
+            and (stands.startswith("[") or not any(stands in content for content in self._contents))
+        }
 
 
 Piece = tuple[int, int, str]

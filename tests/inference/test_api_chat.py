@@ -16,6 +16,7 @@ from core.catalogue import DEFAULT_BASE_MODEL, DEFAULT_CHAT_MODEL, Task
 from core.db import tenant_session
 from core.models.api_keys import ApiKey
 from core.models.usage import UsageFact, UsageKind, UsageSource
+from core.privacy.policies import change_policy
 from core.waiting import wait_until
 from tests.inference.adapter_files import Reference
 from tests.inference.api_process import ApiProcess
@@ -145,13 +146,41 @@ def test_messages_may_come_in_parts_and_from_a_developer(client: OpenAI) -> None
     assert one.choices[0].message.content == two.choices[0].message.content
 
 
+JANE = "jane.roe@example.com"
+
+
 def test_personal_data_is_replaced_before_the_model_reads_it(client: OpenAI) -> None:
     said = [
         answer(client, messages=[{"role": "user", "content": f"Who is {who}?"}])
-        for who in ("jane.roe@example.com", "[EMAIL_ADDRESS]")
+        for who in (JANE, "a-much-longer-address-of-another-person@mail.example.org")
     ]
-    assert said[0].choices[0].message.content == said[1].choices[0].message.content
     assert said[0].usage == said[1].usage
+
+
+def test_the_answer_has_the_value_that_the_model_never_saw_whole_and_in_a_stream(
+    client: OpenAI, caller: Caller
+) -> None:
+    asked = {
+        "messages": [
+            {"role": "user", "content": "Repeat: Call us at noon."},
+            {"role": "assistant", "content": "Call us at noon."},
+            {"role": "user", "content": f"Repeat: Write to {JANE} today."},
+        ],
+        "max_tokens": 40,
+    }
+    whole = answer(client, **asked).choices[0].message.content
+    assert JANE in whole
+    chunks = list(answer(client, stream=True, **asked))
+    assert "".join(one.choices[0].delta.content or "" for one in chunks) == whole
+    with tenant_session(caller.scope) as session:
+        change_policy(
+            session,
+            caller.scope,
+            entities=["EMAIL_ADDRESS"],
+            operators={"EMAIL_ADDRESS": "hash"},
+        )
+        session.commit()
+    assert JANE not in answer(client, **asked).choices[0].message.content
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ import pytest
 
 from core.crypto import TenantKey
 from core.privacy.entities import DEFAULT_POLICY
+from core.privacy.numbers import Numbering
 from core.privacy.pseudonymise import generalise
-from core.privacy.types import Policy
+from core.privacy.types import Operator, Policy
 from inference.gateway.prediction import Replacement
-from inference.gateway.protect import protect
+from inference.gateway.protect import protect, protect_chat
 from training.data.personal import Protector
 
 KEY = TenantKey(UUID(int=1), b"k" * 32)
@@ -27,8 +28,13 @@ TEXTS = [
         DEFAULT_POLICY,
         Policy(DEFAULT_POLICY.entities, frozenset({"Jane Smith"})),
         Policy(DEFAULT_POLICY.entities, enabled=False),
+        *(
+            Policy(DEFAULT_POLICY.entities, operators=dict.fromkeys(DEFAULT_POLICY.entities, operator))
+            for operator in Operator
+        ),
+        Policy(DEFAULT_POLICY.entities, deny_list=frozenset({"nothing"})),
     ],
-    ids=["default", "allow-list", "off"],
+    ids=["default", "allow-list", "off", *Operator, "deny-list"],
 )
 def test_a_text_is_read_alike_in_training_and_at_inference(policy):
     stored = Protector(KEY, policy).texts(TEXTS)
@@ -71,3 +77,55 @@ def test_a_text_that_nothing_was_replaced_in_is_found_where_it_is():
     assert protected.text == "[PERSON] met Ada"
     assert protected.original_span(0, 8) == (0, 17)
     assert text[slice(*protected.original_span(13, 16))] == "Ada"
+
+
+@pytest.mark.parametrize("operator", Operator)
+def test_a_conversation_is_read_alike_in_training_and_at_inference(operator):
+    policy = Policy(DEFAULT_POLICY.entities, operators={"PERSON": operator})
+    number = Numbering().number
+    stored = Protector(KEY, policy).texts(TEXTS)
+    assert protect_chat(TEXTS, policy, KEY).contents == tuple(map(number, stored))
+
+
+def answer(policy, said: str, *contents: str) -> str:
+    return "".join(protect_chat(contents, policy, KEY).restorer()(said))
+
+
+def test_an_answer_has_the_first_spelling_of_each_value_and_nobody_elses():
+    chat = protect_chat(
+        ["I am Jane Smith.", "jane smith met John Miller, jane@example.com"], DEFAULT_POLICY, KEY
+    )
+    assert chat.values["[PERSON_1]"] == "Jane Smith"
+    assert "".join(chat.restorer()(["[PERS", "ON_1] is not [PERSON_99]"])) == "Jane Smith is not [PERSON_99]"
+
+
+def test_a_surrogate_comes_back_as_its_value_unless_the_chat_speaks_of_it_itself():
+    policy = Policy(DEFAULT_POLICY.entities, operators={"PERSON": Operator.SURROGATE})
+    chat = protect_chat(["Ask Jane Smith."], policy, KEY)
+    (surrogate,) = chat.values
+    assert chat.contents == (f"Ask {surrogate}.",)
+    assert answer(policy, f"I asked {surrogate}.", "Ask Jane Smith.") == "I asked Jane Smith."
+    also = (f"Ask Jane Smith and {surrogate}.",)
+    assert "Jane Smith" not in answer(policy, f"I asked {surrogate}.", *also)
+
+
+@pytest.mark.parametrize("operator", [Operator.MASK, Operator.HASH, Operator.DROP])
+def test_what_is_covered_for_good_does_not_come_back(operator):
+    policy = Policy(DEFAULT_POLICY.entities, operators={"PERSON": operator})
+    chat = protect_chat(["Ask Jane Smith."], policy, KEY)
+    assert chat.values == {}
+    assert "".join(chat.restorer()(list(chat.contents))) == chat.contents[0]
+
+
+def test_a_policy_that_is_off_leaves_a_chat_as_it_is_both_ways():
+    off = Policy(DEFAULT_POLICY.entities, enabled=False)
+    said = "[~PERSON_1] and [PERSON_1], Jane Smith"
+    assert protect_chat([said], off, KEY).contents == (said,)
+    assert answer(off, said, said) == said
+
+
+def test_a_stop_string_is_covered_as_the_model_writes_it():
+    chat = protect_chat(["I am Jane Smith."], DEFAULT_POLICY, KEY)
+    assert chat.cover("Jane Smith:") == "[PERSON_1]:"
+    assert chat.cover("Jane Smithers") == "Jane Smithers"
+    assert chat.cover("[PERSON_1]") == "[~PERSON_1]"

@@ -177,12 +177,13 @@ class Choice(BaseModel):
 
 
 class ChatResponse(BaseModel):
-    """`created` is in seconds since the epoch."""
+    """`created` is in seconds since the epoch, `policy_version` that of the privacy policy."""
 
     id: str
     object: Literal["chat.completion"] = "chat.completion"
     created: int
     model: str
+    policy_version: int
     choices: list[Choice]
     usage: ChatUsage
     system_fingerprint: None = None
@@ -207,6 +208,7 @@ class ChatChunk(BaseModel):
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
     created: int
     model: str
+    policy_version: int
     choices: list[ChunkChoice]
     usage: ChatUsage | None = None
     system_fingerprint: None = None

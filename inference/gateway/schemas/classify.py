@@ -35,6 +35,7 @@ class ClassifyResponse(BaseModel):
     request_id: str
     model: str
     version: int
+    policy_version: int
     results: list[ClassifyResult]
     usage: TextsUsage
 
@@ -56,6 +57,7 @@ class ClassifyResponse(BaseModel):
             request_id=prediction.request_id,
             model=prediction.model,
             version=prediction.version,
+            policy_version=prediction.policy_version,
             results=results,
             usage=TextsUsage(inputs=len(results), tokens=prediction.tokens),
         )

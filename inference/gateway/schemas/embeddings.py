@@ -50,6 +50,7 @@ class EmbeddingsUsage(BaseModel):
 class EmbeddingsResponse(BaseModel):
     object: Literal["list"] = "list"
     model: str
+    policy_version: int
     data: list[Embedding]
     usage: EmbeddingsUsage
 
@@ -57,6 +58,7 @@ class EmbeddingsResponse(BaseModel):
     def of(cls, embeddings: Embeddings, *, in_base64: bool) -> "EmbeddingsResponse":
         return cls(
             model=embeddings.model,
+            policy_version=embeddings.policy_version,
             data=[
                 Embedding(index=index, embedding=_base64(one.vector) if in_base64 else one.vector)
                 for index, one in enumerate(embeddings.results)

@@ -33,6 +33,7 @@ class TagResponse(BaseModel):
     request_id: str
     model: str
     version: int
+    policy_version: int
     results: list[TagResult]
     usage: TextsUsage
 
@@ -60,6 +61,7 @@ class TagResponse(BaseModel):
             request_id=tagging.request_id,
             model=tagging.model,
             version=tagging.version,
+            policy_version=tagging.policy_version,
             results=results,
             usage=TextsUsage(inputs=len(results), tokens=tagging.tokens),
         )
