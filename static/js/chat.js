@@ -13,6 +13,8 @@
   const answerShown = () => part("log").querySelector(".bubbles > li:last-child > p");
 
   const setAnswering = (isAnswering) => {
+    // Send and Stop make room for each other, and who pressed one goes on with the next message.
+    if (document.activeElement.closest("#chat button")) field("text").focus({ preventScroll: true });
     shownForm().toggleAttribute("data-answering", isAnswering);
     part("log").setAttribute("aria-busy", isAnswering);
   };
@@ -26,8 +28,9 @@
     return true;
   };
 
-  const showProblem = (message) => {
+  const showProblem = (message, isPartAnswered) => {
     const problem = part("problem");
+    problem.querySelector("strong").textContent = isPartAnswered ? "Not the whole answer" : "No answer";
     problem.querySelector("p").textContent = message;
     problem.hidden = false;
   };
@@ -107,12 +110,12 @@
     stopping = null;
     const hasBegun = shownForm() !== form && shownForm().hasAttribute("data-answering");
     setAnswering(false);
-    if (hasBegun && !answerShown().textContent && (problem || stopped.signal.aborted)) takeBack();
-    else if (hasBegun) {
-      keepAnswer();
-      if (stopped.signal.aborted) part("note").textContent = "Stopped. The tokens written until then are billed.";
-    }
-    if (problem) showProblem(problem);
+    const isStopped = stopped.signal.aborted;
+    const isKept = hasBegun && (answerShown().textContent !== "" || !(problem || isStopped));
+    if (isKept) keepAnswer();
+    else if (hasBegun) takeBack();
+    if (isKept && isStopped) part("note").textContent = "Stopped. The tokens written until then are billed.";
+    if (problem) showProblem(problem, isKept);
   };
 
   document.addEventListener("submit", (event) => {

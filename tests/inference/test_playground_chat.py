@@ -23,6 +23,7 @@ from tests.portal.served import serving
 pytestmark = needs_chromium
 
 SECONDS = 30
+MILLISECONDS = SECONDS * 1000
 STORY = "Write a very long story about the sea."
 
 
@@ -81,11 +82,13 @@ def test_an_answer_grows_on_the_page_and_the_conversation_goes_on(page: Page, ca
         }"""
     )
     send(page, "Hello?")
-    expect(page.get_by_text("8 written; the answer was cut off at its longest.")).to_be_visible()
+    expect(page.get_by_text("8 written; the answer was cut off at its longest.")).to_be_visible(
+        timeout=MILLISECONDS
+    )
     assert len(set(page.evaluate("window.lengths"))) > 3
     send(page, "And then?")
-    expect(page.locator("li[data-role=assistant]")).to_have_count(2)
-    expect(page.get_by_text("8 written")).to_be_visible()
+    expect(page.locator("li[data-role=assistant]")).to_have_count(2, timeout=MILLISECONDS)
+    expect(page.get_by_text("8 written")).to_be_visible(timeout=MILLISECONDS)
     first, second = caller.facts()[:2], caller.facts()[2:]
     for read, written in (first, second):
         assert (read.kind, written.kind) == (UsageKind.CHAT_INPUT, UsageKind.CHAT_OUTPUT)
@@ -99,15 +102,15 @@ def test_stop_frees_the_models_slot_and_bills_what_was_written(
 ) -> None:
     longest = 1500
     send(page, STORY, longest)
-    expect(page.locator("li[data-role=assistant] > p")).not_to_be_empty()
+    expect(page.locator("li[data-role=assistant] > p")).not_to_be_empty(timeout=MILLISECONDS)
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_text("Stopped.")).to_be_visible()
+    expect(page.get_by_text("Stopped.")).to_be_visible(timeout=MILLISECONDS)
     assert wait_until(lambda: whole_pool.look()["chat"]["rows"] == 0, SECONDS)
     assert wait_until(lambda: len(caller.facts()) == 2, SECONDS)
     assert 1 <= caller.facts()[1].quantity < longest / 2
     stopped = answers(page)[0]
     send(page, "Go on.")
-    expect(page.get_by_text("8 written")).to_be_visible()
+    expect(page.get_by_text("8 written")).to_be_visible(timeout=MILLISECONDS)
     assert answers(page)[0] == stopped
 
 
@@ -117,9 +120,9 @@ def test_where_the_budget_is_used_up_the_page_says_so_and_keeps_the_message(
     put_on_plan(caller.scope, chat_input={"unit_amount": Decimal(1)}, chat_output={"unit_amount": Decimal(1)})
     cap(caller.scope, 3)
     send(page, "Hello?")
-    expect(page.get_by_role("alert")).to_contain_text("budget")
+    expect(page.get_by_role("alert")).to_contain_text("budget", timeout=MILLISECONDS)
     expect(page.get_by_label("Message", exact=True)).to_have_value("Hello?")
-    expect(page.get_by_role("button", name="Send")).to_be_visible()
+    expect(page.get_by_role("button", name="Send")).to_be_visible(timeout=MILLISECONDS)
     assert caller.facts() == []
     assert reserved(caller.scope) == 0
 
@@ -131,11 +134,12 @@ def test_an_answer_that_breaks_off_stays_with_the_reason(page: Page) -> None:
 
     page.route("**/playground/chat/stream", break_off)
     send(page, "Hello?")
-    expect(page.get_by_role("alert")).to_contain_text("The connection was lost.")
-    expect(page.locator("li[data-role=assistant] > p")).not_to_be_empty()
+    expect(page.get_by_role("alert")).to_contain_text("The connection was lost.", timeout=MILLISECONDS)
+    expect(page.get_by_role("alert")).to_contain_text("Not the whole answer")
+    expect(page.locator("li[data-role=assistant] > p")).not_to_be_empty(timeout=MILLISECONDS)
     page.unroute("**/playground/chat/stream")
     send(page, "And then?")
-    expect(page.locator("li[data-role=assistant]")).to_have_count(2)
+    expect(page.locator("li[data-role=assistant]")).to_have_count(2, timeout=MILLISECONDS)
 
 
 def test_without_scripts_the_whole_answer_comes_with_the_page(
@@ -143,7 +147,9 @@ def test_without_scripts_the_whole_answer_comes_with_the_page(
 ) -> None:
     page = open_chat(browser, portal_url, caller, scripts=False)
     send(page, "Hello?")
-    expect(page.get_by_text("8 written; the answer was cut off at its longest.")).to_be_visible()
+    expect(page.get_by_text("8 written; the answer was cut off at its longest.")).to_be_visible(
+        timeout=MILLISECONDS
+    )
     expect(page.get_by_role("button", name="Stop")).to_be_hidden()
     assert len(answers(page)) == 1
     assert len(caller.facts()) == 2
