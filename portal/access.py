@@ -14,6 +14,8 @@ from werkzeug.wrappers import Response
 from core.tenancy import Permission, StaffPermission
 from portal.identity import SignedInStaff, SignedInUser
 
+_OF_THE_ACCOUNT = frozenset({"account", "second_factor"})
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -68,6 +70,8 @@ def _refusal(access: Access) -> ResponseReturnValue | None:
     if not current_user.is_authenticated:
         return _to_login()
     person: SignedInUser | SignedInStaff = current_user._get_current_object()
+    if person.needs_second_factor and person.person.totp_secret is None and not _is_about_the_account():
+        return _to("second_factor.show")
     if access.staff_permission is not None:
         # To a tenant the operator's pages do not exist, rather than being forbidden.
         if not isinstance(person, SignedInStaff):
@@ -83,11 +87,20 @@ def _refusal(access: Access) -> ResponseReturnValue | None:
 
 
 def _to_login() -> ResponseReturnValue:
-    """Send the person to sign in and back; a part of a page has the whole page sent there."""
+    """Send the person to sign in and back."""
     target = request.full_path.rstrip("?") if request.method == "GET" else None
+    return _to("auth.login", target)
+
+
+def _to(endpoint: str, target: str | None = None) -> ResponseReturnValue:
+    """Send the person to another page; a part of a page has the whole page sent there."""
     if "HX-Request" in request.headers:
-        return Response(status=401, headers={"HX-Redirect": url_for("auth.login")})
-    return redirect(url_for("auth.login", next=target), code=303)
+        return Response(status=401, headers={"HX-Redirect": url_for(endpoint)})
+    return redirect(url_for(endpoint, next=target), code=303)
+
+
+def _is_about_the_account() -> bool:
+    return request.blueprint in _OF_THE_ACCOUNT or request.endpoint == "auth.logout"
 
 
 def require_stated_access(app: Flask) -> None:

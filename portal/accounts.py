@@ -113,11 +113,30 @@ def find_user(session: Session, email: str, password: str) -> User | StaffMember
     if person is None:
         waste_time(password)
         return None
-    if not verify_password(person.password_hash, password) or person.deactivated_at is not None:
-        return None
-    if isinstance(person, User) and not session.get_one(Tenant, person.tenant_id).status.may_sign_in:
+    if not verify_password(person.password_hash, password) or not _may_sign_in(session, person):
         return None
     return person
+
+
+def find_waiting(session: Session, person_id: UUID) -> User | StaffMember | None:
+    """The person of that id, whose password was right and whose code is to come; their row is locked.
+
+    `session` is an operator session. None where they may not sign in, or no longer have a second factor.
+    """
+    person = session.get(User, person_id, with_for_update=True) or session.get(
+        StaffMember, person_id, with_for_update=True
+    )
+    if person is None or person.totp_secret is None or not _may_sign_in(session, person):
+        return None
+    return person
+
+
+def _may_sign_in(session: Session, person: User | StaffMember) -> bool:
+    if person.deactivated_at is not None:
+        return False
+    if isinstance(person, StaffMember):
+        return True
+    return session.get_one(Tenant, person.tenant_id).status.may_sign_in
 
 
 def invite(session: Session, scope: TenantScope, email: str, role: Role) -> tuple[Invite, str]:

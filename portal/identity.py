@@ -34,10 +34,11 @@ class SignedInUser(UserMixin):
 
     is_staff = False
 
-    def __init__(self, user: User, tenant: Tenant, session_id: UUID) -> None:
+    def __init__(self, user: User, tenant: Tenant, session_id: UUID, rules: SignInRules | None) -> None:
         self.user = user
         self.tenant = tenant
         self.session_id = session_id
+        self.needs_second_factor = rules is not None and rules.requires_second_factor
         self.scope = TenantScope(
             tenant.id, Actor(ActorKind.USER, user.id, user.email), ROLE_PERMISSIONS[user.role]
         )
@@ -62,6 +63,7 @@ class SignedInStaff(UserMixin):
     """One of the operator's staff."""
 
     is_staff = True
+    needs_second_factor = False
 
     def __init__(self, member: StaffMember, session_id: UUID) -> None:
         self.member = member
@@ -122,7 +124,7 @@ def _load_user(tenant_id: UUID, session_id: UUID) -> SignedInUser | None:
         if sign_ins.is_over(row, rules):
             return None
         _note_seen(session, row)
-    return SignedInUser(user, tenant, row.id)
+    return SignedInUser(user, tenant, row.id, rules)
 
 
 def _load_staff(session_id: UUID) -> SignedInStaff | None:

@@ -13,12 +13,14 @@ DEFAULT_SESSION_HOURS = 168
 class SignInRules(TenantOwned, Base):
     """A tenant's rules; one that has no row has the defaults.
 
-    A session ends `session_hours` after the sign-in, whatever happens in it.
+    A session ends `session_hours` after the sign-in, whatever happens in it. Where `requires_second_factor`, those
+    who have none must set one up before they do anything else.
     """
 
     __tablename__ = "sign_in_rules"
 
     session_hours: Mapped[int] = mapped_column(default=DEFAULT_SESSION_HOURS)
+    requires_second_factor: Mapped[bool] = mapped_column(default=False)
 
     @classmethod
     def constraints(cls) -> tuple[Any, ...]:

@@ -6,10 +6,11 @@ from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models.base import Base, HasId, StrEnumColumn
+from core.models.second_factor import HasSecondFactor
 from core.tenancy import StaffRole
 
 
-class StaffMember(HasId, Base):
+class StaffMember(HasSecondFactor, HasId, Base):
     """One of the operator's staff. The app's database role cannot read this table."""
 
     __tablename__ = "staff"

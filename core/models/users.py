@@ -8,10 +8,11 @@ from sqlalchemy import Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models.base import Base, StrEnumColumn, TenantOwned, tenant_foreign_key
+from core.models.second_factor import HasSecondFactor
 from core.tenancy import Role
 
 
-class User(TenantOwned, Base):
+class User(HasSecondFactor, TenantOwned, Base):
     """A person who signs in to the portal. An e-mail address is kept in lower case and belongs to one user."""
 
     __tablename__ = "users"

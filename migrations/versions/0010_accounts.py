@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 from migrations.rls import protect, reserve
 
@@ -12,6 +13,7 @@ down_revision = "0009"
 def upgrade() -> None:
     _sessions()
     _sign_in_rules()
+    _second_factor()
 
 
 def _sessions() -> None:
@@ -52,6 +54,7 @@ def _sign_in_rules() -> None:
     sa.Column('id', sa.UUID(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('session_hours', sa.BigInteger(), nullable=False),
+    sa.Column('requires_second_factor', sa.Boolean(), nullable=False),
     sa.CheckConstraint('session_hours BETWEEN 1 AND 168', name=op.f('ck_sign_in_rules_session_hours_bounded')),
     sa.ForeignKeyConstraint(['tenant_id'], ['tenants.id'], name=op.f('fk_sign_in_rules_tenant_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_sign_in_rules')),
@@ -59,3 +62,10 @@ def _sign_in_rules() -> None:
     sa.UniqueConstraint('tenant_id', name=op.f('uq_sign_in_rules_tenant_id'))
     )
     protect("sign_in_rules")
+
+
+def _second_factor() -> None:
+    for table in ("users", "staff"):
+        op.add_column(table, sa.Column("totp_secret", sa.LargeBinary(), nullable=True))
+        op.add_column(table, sa.Column("totp_step", sa.BigInteger(), nullable=True))
+        op.add_column(table, sa.Column("recovery_digests", postgresql.JSONB(), nullable=True))

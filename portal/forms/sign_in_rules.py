@@ -1,7 +1,7 @@
 """The form of a tenant's rules for signing in."""
 
 from flask_wtf import FlaskForm
-from wtforms import SelectChoice, SelectField
+from wtforms import BooleanField, SelectChoice, SelectField
 from wtforms.validators import InputRequired
 
 _HOURS = ((1, "1 hour"), (8, "8 hours"), (24, "1 day"), (72, "3 days"), (168, "7 days"))
@@ -16,4 +16,8 @@ class SignInRulesForm(FlaskForm):
         coerce=int,
         choices=[SelectChoice(hours, words) for hours, words in _HOURS],
         description="Since the sign-in, whatever happens in between. It counts for open sessions, too.",
+    )
+    requires_second_factor = BooleanField(
+        "Everybody needs a second factor",
+        description="Those who have none are asked to set one up before they do anything else.",
     )

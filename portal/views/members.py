@@ -11,7 +11,7 @@ from core.clock import now
 from core.config import get_settings
 from core.models.users import Invite, User
 from core.tenancy import Permission, Role
-from portal import accounts
+from portal import accounts, second_factor
 from portal.access import allow
 from portal.forms import errors
 from portal.forms.members import InviteForm, RoleForm
@@ -80,6 +80,16 @@ def deactivate(user_id: UUID) -> ResponseReturnValue:
 def reactivate(user_id: UUID) -> ResponseReturnValue:
     user = get_or_404(User, user_id)
     return _try(lambda: accounts.reactivate(db(), scope(), user), f"{user.name} can sign in again.")
+
+
+@bp.post("/<uuid:user_id>/second-factor/take-away")
+@allow(Permission.MEMBERS_WRITE)
+def take_second_factor_away(user_id: UUID) -> ResponseReturnValue:
+    user = get_or_404(User, user_id)
+    return _try(
+        lambda: second_factor.take_away(db(), scope(), user),
+        f"{user.name} signs in with their password alone now.",
+    )
 
 
 def _page(form: InviteForm) -> str:

@@ -16,7 +16,7 @@ bp = Blueprint("sign_in_rules", __name__, url_prefix="/members/sign-in")
 @allow(Permission.MEMBERS_WRITE)
 def show() -> ResponseReturnValue:
     rules = rules_of(db(), scope())
-    return _page(SignInRulesForm(formdata=None, session_hours=rules.session_hours))
+    return _page(SignInRulesForm(formdata=None, obj=rules))
 
 
 @bp.post("")
@@ -24,7 +24,12 @@ def show() -> ResponseReturnValue:
 def save() -> ResponseReturnValue:
     form = SignInRulesForm()
     if form.validate_on_submit():
-        change_rules(db(), scope(), session_hours=form.session_hours.data)
+        change_rules(
+            db(),
+            scope(),
+            session_hours=form.session_hours.data,
+            requires_second_factor=form.requires_second_factor.data,
+        )
         db().commit()
         flash("The rules are in force.", "success")
         return redirect(url_for("sign_in_rules.show"), code=303)
