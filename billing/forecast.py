@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from billing.bills import Bill, rate_month
 from billing.periods import Month, last_moment_of
-from billing.rating import Line, project, total_cents
+from billing.rating import project, total_cents
 from billing.shares import UsageRow, costs_by_day, spread_by_weight
 from billing.terms import USAGE_KINDS, Schedule
 from core.models.billing import PriceKind
@@ -23,7 +23,8 @@ _TICK = timedelta.resolution
 class Forecast:
     """`total_cents` is the whole month's bill; `day_cents` is what each day's usage adds to what it cost so far.
 
-    Days before today add nothing: where what is to come changes the price of what they used, today has the change.
+    Days before today add nothing: where what is to come changes the price of what they used, the days from today on
+    have the change.
     """
 
     total_cents: int
@@ -66,9 +67,13 @@ def _coming(month: Month, kind: PriceKind, tokens: int, at: datetime) -> list[Us
 
 
 def _growth(costs: Sequence[int], costs_then: Sequence[int], today: int) -> list[int]:
-    """How much dearer each day gets, the days that are over counted as part of today."""
+    """How much dearer each day from today on gets, what changes of the days that are over counted with them."""
     grown = [then - now for now, then in zip(costs, costs_then, strict=True)]
-    return [0] * today + [sum(grown[: today + 1]), *grown[today + 1 :]]
+    first, *others = [sum(grown[: today + 1]), *grown[today + 1 :]]
+    if first < 0 < first + sum(others):
+        # A volume price makes what was used already cheaper: that is off what is to come, as no bar can show it.
+        first, others = 0, spread_by_weight(first + sum(others), [max(0, cost) for cost in others])
+    return [0] * today + [first, *others]
 
 
 def _day_of(at: datetime) -> date:

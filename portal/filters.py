@@ -13,7 +13,7 @@ _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 def number(value: float) -> str:
     """A count with thousands set apart: 1234567 → 1,234,567."""
-    return f"{value:,}"
+    return f"{value:,}".replace("-", "−")
 
 
 def percent(share: float, digits: int = 1) -> str:

@@ -4,7 +4,7 @@
 (() => {
   "use strict";
   const script = document.currentScript;
-  const LONGEST_NAME = 22;
+  const NARROW = 600; // pixels
   const charts = new Map(); // container → chart
   let library = null;
 
@@ -52,7 +52,7 @@
     };
   };
 
-  const shortened = (name) => (name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 1)}…` : name);
+  const shortened = (name, longest) => (name.length > longest ? `${name.slice(0, longest - 1)}…` : name);
 
   const scales = (spec, show) => {
     const ticks = { color: colour("--chart-text"), maxRotation: 0, autoSkipPadding: 16 };
@@ -65,7 +65,13 @@
       ticks: { ...ticks, callback: show, maxTicksLimit: 6, precision: spec.format ? undefined : 0 },
     };
     if (!spec.lying) return { x: names, y: values };
-    const named = { ...ticks, autoSkip: false, callback: (index) => shortened(spec.labels[index]) };
+    const named = {
+      ...ticks,
+      autoSkip: false,
+      callback(index) {
+        return shortened(spec.labels[index], this.chart.width < NARROW ? 18 : 48);
+      },
+    };
     return { x: { ...values, ticks: { ...values.ticks, maxTicksLimit: 4 } }, y: { ...names, ticks: named } };
   };
 

@@ -189,14 +189,19 @@ def test_the_forecast_of_days_ends_at_the_projection_and_begins_where_the_quota_
     assert any(usage.forecast.day_cents[10:])
 
 
-def test_what_a_volume_price_will_charge_of_days_gone_is_forecast_for_today(db):
+def test_what_a_volume_price_takes_off_days_gone_is_off_the_forecast_of_those_to_come(db):
     tenant = old_tenant(db, tiered_plan(db))
-    use(db, tenant, on(2), 4_000_000, UsageKind.TRAINING)
+    use(db, tenant, on(2), 15_000_000, UsageKind.TRAINING)
+    use(db, tenant, on(2), 1_000_000)
     half_way = JANUARY.start + (JANUARY.end - JANUARY.start) / 2
     usage = month_usage(db, tenant.id, JANUARY, half_way)
     assert usage.forecast is not None
+    assert usage.usage_cents == 15 * 30 + 150
+    assert (
+        usage.usage_cents + sum(usage.forecast.day_cents) == 30 * 21 + 40
+    )  # a cheaper tier, without its 1.50
     assert usage.forecast.day_cents[:15] == [0] * 15
-    assert usage.usage_cents + sum(usage.forecast.day_cents) == 390  # 8 million at 0.30, and 1.50
+    assert min(usage.forecast.day_cents) == 0
 
 
 def test_the_first_hours_of_a_month_are_not_taken_for_a_pace(db):

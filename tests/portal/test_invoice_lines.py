@@ -104,7 +104,7 @@ def test_what_was_taken_back_is_shown_with_its_reason_on_the_invoice_that_gives_
     assert f"Usage of {LAST.title} that its own invoice does not have" in shown
     assert "Sums to the line" in shown
     requests = page(admin, f"/invoices/{invoice.id}/lines/1/usage?day={SECOND.date()}")
-    for text in ("by mistake", "Taken back", "Their test ran on the live key", "-1,100,000"):
+    for text in ("by mistake", "Taken back", "Their test ran on the live key", "−1,100,000"):
         assert text in requests
 
 
@@ -131,7 +131,7 @@ def test_where_it_cannot_be_told_what_the_invoice_knew_the_difference_is_shown(a
         slow.commit()
     shown = page(admin, f"/invoices/{invoice.id}/lines/1")
     assert "Does not sum to the line" in shown
-    assert figures(shown)[-1] == "-300,000"
+    assert figures(shown)[-1] == "−300,000"
 
 
 def test_a_days_requests_come_in_pages(admin, monkeypatch):
