@@ -37,6 +37,7 @@ TASKS = (
     Task(30, periodic.deliver_notifications),
     Task(600, periodic.delete_kept_answers),
     Task(600, periodic.destroy_tenants),
+    Task(3600, periodic.enforce_retention),
 )
 
 

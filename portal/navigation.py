@@ -69,6 +69,7 @@ TENANT = (
         (
             Link("Members", "members.index", "users", Permission.MEMBERS_READ),
             Link("Privacy", "privacy.index", "shield-check", Permission.PRIVACY_READ),
+            Link("Retention", "retention.show", "hourglass", Permission.PRIVACY_READ),
             Link("Audit log", "audit.index", "scroll-text", Permission.AUDIT_READ),
             Link("Delete", "deletion.show", "trash-2", Permission.TENANT_DELETE),
         ),

@@ -5,10 +5,10 @@ from billing.close import close_due
 from billing.credits import expire_credits
 from billing.stripe import jobs as stripe_jobs
 from core.clock import now
-from core.db import operator_session
+from core.db import operator_session, tenant_session
 from inference.gateway import kept_answers
 from inference.gateway.batches import asked, webhooks
-from portal import destruction
+from portal import destruction, retention
 from training import requests
 from training.data.datasets import requeue_lost
 from training.scheduler import reconcile
@@ -111,3 +111,14 @@ def destroy_tenants() -> None:
     for tenant_id in due:
         with operator_session("destroy a tenant, whose last rows it cannot see itself") as session:
             destruction.destroy(session, tenant_id)
+
+
+def enforce_retention() -> None:
+    """Delete what tenants' rules no longer keep."""
+    with operator_session("find every tenant that has data deleted by itself") as session:
+        tenant_ids = retention.list_tenants(session)
+    for tenant_id in tenant_ids:
+        scope = retention.clock_scope(tenant_id)
+        with tenant_session(scope) as session:
+            retention.enforce(session, scope)
+            session.commit()

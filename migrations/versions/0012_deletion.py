@@ -1,4 +1,4 @@
-"""Keeping and deleting: tenants on their way out, and the certificates of what was destroyed."""
+"""Keeping and deleting: how long data is kept, tenants on their way out, and the certificates of what was destroyed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,8 +12,32 @@ down_revision = "0011"
 
 
 def upgrade() -> None:
+    _retention_rules()
     _tenant_deletions()
     _destroy_tenant_rows()
+
+
+def _retention_rules() -> None:
+    op.create_table(
+        "retention_rules",
+        sa.Column("tenant_id", sa.UUID(), nullable=False),
+        sa.Column("id", sa.UUID(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("dataset_days", sa.BigInteger(), nullable=True),
+        sa.Column("file_days", sa.BigInteger(), nullable=True),
+        sa.Column("checkpoint_days", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "dataset_days > 0 AND file_days > 0 AND checkpoint_days > 0",
+            name=op.f("ck_retention_rules_days_positive"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name=op.f("fk_retention_rules_tenant_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_retention_rules")),
+        sa.UniqueConstraint("tenant_id", "id", name=op.f("uq_retention_rules_tenant_id_id")),
+        sa.UniqueConstraint("tenant_id", name=op.f("uq_retention_rules_tenant_id")),
+    )
+    protect("retention_rules")
 
 
 def _tenant_deletions() -> None:

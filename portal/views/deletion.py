@@ -37,7 +37,7 @@ def ask() -> ResponseReturnValue:
             else:
                 session.commit()
                 until = date_and_time(deletion.due_at)
-                flash(f"Your API keys are refused. You can take it back until {until} UTC.", "success")
+                flash(f"Your API keys are refused. You can take it back until {until}.", "success")
                 return _to_page()
     return _page(form), 422
 
