@@ -1,18 +1,31 @@
 """The usage page: what a month cost, by day, model and key, for those who may see it."""
 
+import csv
+import json
 import re
+from datetime import timedelta
+from html import unescape
+from typing import Any
+
+from sqlalchemy import func, select
 
 from billing.close import close_month
 from billing.periods import Month
+from billing.usage import month_usage
 from core.clock import now
 from core.db import operator_session, tenant_session
 from core.models.tenants import Tenant
-from core.models.usage import UsageKind
+from core.models.usage import UsageFact, UsageKind
 from core.tenancy import Role
 from tests.billing.months import STAFF, use
 
 RUNNING = Month.containing(now())
 LAST = RUNNING.previous
+
+
+def charts(shown: str) -> list[dict[str, Any]]:
+    """What the page's charts draw."""
+    return [json.loads(unescape(drawn)) for drawn in re.findall(r"data-chart='([^']*)'", shown)]
 
 
 def used(person, at, quantity, kind=UsageKind.PREDICTION) -> None:
@@ -48,9 +61,43 @@ def test_a_chat_is_one_request_with_what_it_read_and_what_it_wrote(admin):
     assert "1,200,000 read, 100,000 written" in shown
     assert "$0.60 per million" in shown
     by_model = shown.partition("Cost by model")[2]
-    assert re.findall(r'class="num">([^<]*)</td>', by_model)[:6] == [
+    assert re.findall(r'class="num[^"]*">([^<]*)</td>', by_model)[:6] == [
         "0", "0", "1,200,000", "100,000", "1", "$0.60",
     ]  # fmt: skip
+
+
+def test_every_number_of_the_page_is_the_sum_of_ledger_rows(admin):
+    for hour in range(30):
+        used(admin, LAST.start + timedelta(hours=20 * hour), 50_000 + hour)
+    used(admin, LAST.start, 2_000_000, UsageKind.TRAINING)
+    shown = page(admin, f"?month={LAST}")
+    with tenant_session(admin.scope) as session:
+        tokens = dict(
+            session.execute(
+                select(UsageFact.kind, func.sum(UsageFact.quantity)).group_by(UsageFact.kind)
+            ).all()
+        )
+        cents = month_usage(session, admin.scope.tenant_id, LAST).bill.total_cents
+    for kind in (UsageKind.PREDICTION, UsageKind.TRAINING):
+        assert f">{tokens[kind]:,}<" in shown
+    for by in ("day", "model", "key"):
+        text = admin.client.get(f"/usage/table.csv?month={LAST}&by={by}").data.decode("utf-8-sig")
+        rows = list(csv.DictReader(text.splitlines()))
+        assert sum(int(row["prediction_tokens"]) for row in rows) == tokens[UsageKind.PREDICTION]
+        assert sum(int(row["training_tokens"]) for row in rows) == tokens[UsageKind.TRAINING]
+        assert sum(int(row["cost_cents"]) for row in rows) == cents
+    (chart,) = [drawn for drawn in charts(shown) if drawn.get("format") == "money" and drawn.get("stacked")]
+    drawn_cents = [round(100 * value) for series in chart["series"] for value in series["values"]]
+    assert sum(drawn_cents) == cents
+
+
+def test_the_chart_of_a_running_month_has_its_forecast(admin):
+    used(admin, now(), 1_100_000)
+    (chart,) = [drawn for drawn in charts(page(admin)) if drawn.get("stacked") and drawn["format"] == "money"]
+    assert [series["name"] for series in chart["series"]] in (
+        ["Prediction tokens", "Forecast"],
+        ["Prediction tokens"],  # in a month's last moments nothing is to come
+    )
 
 
 def test_a_month_without_usage_says_what_to_do(admin):
