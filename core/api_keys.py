@@ -7,12 +7,13 @@ import hmac
 import secrets
 import string
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from core import audit
@@ -20,12 +21,13 @@ from core.clock import now
 from core.config import get_settings
 from core.models.api_keys import ApiKey
 from core.models.tenants import Tenant, TenantStatus
-from core.tenancy import KEY_PERMISSIONS, MANAGING_KEY_PERMISSIONS, Actor, ActorKind, TenantScope
+from core.networks import is_within
+from core.tenancy import Actor, ActorKind, TenantScope, key_permissions
 
 PREFIX = "ad_live_"
 SHOWN_PREFIX_LENGTH = len(PREFIX) + 4
 MAXIMUM_ACTIVE = 50
-"""Keys of a tenant that are not revoked: each may make so many requests a minute."""
+"""Keys of a tenant that are neither revoked nor expired: each may make so many requests a minute."""
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 
@@ -35,11 +37,19 @@ _CHECKSUM_LENGTH = 6
 
 
 class InvalidApiKey(Exception):
-    """The key is malformed, unknown or revoked; the message says which, and never holds the key."""
+    """The key is malformed, unknown, revoked or expired; the message says which, and never holds the key."""
 
 
 class TooManyKeys(Exception):
     """The tenant has as many active keys as it may; the message says what to do."""
+
+
+class AddressNotAllowed(Exception):
+    """The key is good, but not where the request comes from."""
+
+
+class AlreadyReplaced(Exception):
+    """The key has been replaced before; the message says what to do."""
 
 
 class TenantSuspended(Exception):
@@ -96,36 +106,92 @@ def create(
     scope: TenantScope,
     name: str,
     *,
+    may_predict: bool = True,
     may_manage: bool = False,
     default_model_id: UUID | None = None,
     limits: KeyLimits = KeyLimits(),
+    networks: Sequence[str] = (),
+    expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
     """Add a key to `scope`'s tenant: its row, and the plain key, which nothing can show again.
 
-    One that `may_manage` also has the permissions to send files, start fine-tunes and delete models. The model of
-    `default_model_id` answers requests that name none.
+    One that `may_predict` calls models, one that `may_manage` has the permissions to send files, start fine-tunes
+    and delete models. The model of `default_model_id` answers requests that name none. With `networks` (CIDR), only
+    requests from there are let in.
 
     Raises TooManyKeys.
     """
-    active = select(func.count()).where(ApiKey.tenant_id == scope.tenant_id, ApiKey.revoked_at.is_(None))
-    if (session.scalar(active) or 0) >= MAXIMUM_ACTIVE:
-        raise TooManyKeys(f"A tenant may have {MAXIMUM_ACTIVE} active keys. Revoke one that nothing uses.")
-    plain = generate()
     key = ApiKey(
         tenant_id=scope.tenant_id,
         name=name,
-        prefix=plain[:SHOWN_PREFIX_LENGTH],
-        digest=digest(plain),
+        may_predict=may_predict,
         may_manage=may_manage,
         default_model_id=default_model_id,
         requests_per_minute=limits.requests_per_minute,
         tokens_per_minute=limits.tokens_per_minute,
-        created_by_id=scope.actor.id if scope.actor.kind is ActorKind.USER else None,
+        networks=list(networks) or None,
+        expires_at=expires_at,
     )
-    session.add(key)
-    session.flush()
+    plain = _add(session, scope, key)
     audit.record(session, scope, "key.created", key, {"name": name, "may_manage": may_manage})
     return key, plain
+
+
+def replace(session: Session, scope: TenantScope, key: ApiKey, overlap: timedelta) -> tuple[ApiKey, str]:
+    """Make a key to follow `key`, which goes on for `overlap` so that apps can be moved over one by one.
+
+    The new one has its name and settings, and lasts as long from now on as `key` was made for. Raises TooManyKeys,
+    and AlreadyReplaced for a key that is replaced, revoked or expired.
+    """
+    at = now()
+    session.refresh(key, with_for_update=True)
+    if key.replaced_by_id is not None or not is_active(key):
+        raise AlreadyReplaced("This key is replaced, revoked or expired. Replace the one that follows it.")
+    copied = {name: getattr(key, name) for name in _COPIED}
+    lasts = None if key.expires_at is None else key.expires_at - key.created_at
+    new = ApiKey(tenant_id=scope.tenant_id, expires_at=None if lasts is None else at + lasts, **copied)
+    plain = _add(session, scope, new)
+    key.replaced_by_id = new.id
+    key.expires_at = min(at + overlap, key.expires_at or at + overlap)
+    detail = {"name": key.name, "prefix": key.prefix, "expires_at": key.expires_at.isoformat()}
+    audit.record(session, scope, "key.replaced", key, detail)
+    session.flush()
+    return new, plain
+
+
+_COPIED = (
+    "name",
+    "may_predict",
+    "may_manage",
+    "default_model_id",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "networks",
+)
+
+
+def _add(session: Session, scope: TenantScope, key: ApiKey) -> str:
+    """Store the row of a new key; the plain key. Raises TooManyKeys."""
+    active = select(func.count()).where(ApiKey.tenant_id == scope.tenant_id, active_keys())
+    if (session.scalar(active) or 0) >= MAXIMUM_ACTIVE:
+        raise TooManyKeys(f"A tenant may have {MAXIMUM_ACTIVE} active keys. Revoke one that nothing uses.")
+    plain = generate()
+    key.prefix = plain[:SHOWN_PREFIX_LENGTH]
+    key.digest = digest(plain)
+    key.created_by_id = scope.actor.id if scope.actor.kind is ActorKind.USER else None
+    session.add(key)
+    session.flush()
+    return plain
+
+
+def active_keys() -> ColumnElement[bool]:
+    """That a key is neither revoked nor expired."""
+    return and_(ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now()))
+
+
+def is_active(key: ApiKey) -> bool:
+    """Whether the key is neither revoked nor expired."""
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > now())
 
 
 def revoke(session: Session, scope: TenantScope, key: ApiKey) -> None:
@@ -135,10 +201,11 @@ def revoke(session: Session, scope: TenantScope, key: ApiKey) -> None:
         audit.record(session, scope, "key.revoked", key, {"name": key.name})
 
 
-def verify(session: Session | Connection, plain: str) -> VerifiedKey:
+def verify(session: Session | Connection, plain: str, address: str | None = None) -> VerifiedKey:
     """Find whose key `plain` is. `session` is an operator's: the tenant is not known yet.
 
-    Raises InvalidApiKey or TenantSuspended.
+    `address` is the IP address that the request comes from. Raises InvalidApiKey, AddressNotAllowed or
+    TenantSuspended.
     """
     if not is_well_formed(plain):
         raise InvalidApiKey("That is not an Adaptary API key: it does not have the form ad_live_….")
@@ -147,11 +214,18 @@ def verify(session: Session | Connection, plain: str) -> VerifiedKey:
         raise InvalidApiKey("No such API key. Create one on the portal's page 'API keys'.")
     if key.revoked_at is not None:
         raise InvalidApiKey("This API key was revoked. Create another on the portal's page 'API keys'.")
+    if key.expires_at is not None and key.expires_at <= now():
+        raise InvalidApiKey("This API key has expired. Create another on the portal's page 'API keys'.")
+    if key.networks and not is_within(address, key.networks):
+        raise AddressNotAllowed(
+            f"This API key is good from certain networks only, and {address} is in none of them. "
+            "The portal's page 'API keys' shows which."
+        )
     if key.status is TenantStatus.DELETING:
         raise TenantSuspended("This tenant is to be deleted. An admin can take that back in the portal.")
     if key.status is not TenantStatus.ACTIVE:
         raise TenantSuspended("This tenant is suspended. Ask the operator why.")
-    permissions = MANAGING_KEY_PERMISSIONS if key.may_manage else KEY_PERMISSIONS
+    permissions = key_permissions(may_predict=key.may_predict, may_manage=key.may_manage)
     return VerifiedKey(
         id=key.id,
         scope=TenantScope(key.tenant_id, Actor(ActorKind.API_KEY, key.id, key.name), permissions),
@@ -168,7 +242,10 @@ _BY_DIGEST = (
         ApiKey.id,
         ApiKey.tenant_id,
         ApiKey.name,
+        ApiKey.may_predict,
         ApiKey.may_manage,
+        ApiKey.networks,
+        ApiKey.expires_at,
         ApiKey.default_model_id,
         ApiKey.requests_per_minute,
         ApiKey.tokens_per_minute,

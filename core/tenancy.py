@@ -110,16 +110,28 @@ STAFF_ROLE_PERMISSIONS: Mapping[StaffRole, frozenset[StaffPermission]] = Mapping
 )
 
 KEY_PERMISSIONS = frozenset({Permission.PREDICT, Permission.MODELS_READ})
-"""What every API key may do."""
+"""What an API key may do that calls models."""
 
-MANAGING_KEY_PERMISSIONS = KEY_PERMISSIONS | {
-    Permission.DATASETS_READ,
-    Permission.DATASETS_WRITE,
-    Permission.JOBS_READ,
-    Permission.JOBS_WRITE,
-    Permission.MODELS_WRITE,
-}
+_MANAGING = frozenset(
+    {
+        Permission.MODELS_READ,
+        Permission.DATASETS_READ,
+        Permission.DATASETS_WRITE,
+        Permission.JOBS_READ,
+        Permission.JOBS_WRITE,
+        Permission.MODELS_WRITE,
+    }
+)
+
+MANAGING_KEY_PERMISSIONS = KEY_PERMISSIONS | _MANAGING
 """What an API key may do that was made to manage files, fine-tunes and models, too."""
+
+
+def key_permissions(*, may_predict: bool, may_manage: bool) -> frozenset[Permission]:
+    """What an API key may do."""
+    if may_manage:
+        return MANAGING_KEY_PERMISSIONS if may_predict else _MANAGING
+    return KEY_PERMISSIONS
 
 
 class ActorKind(StrEnum):

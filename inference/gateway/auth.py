@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, select
 from billing.plans import held_plan_code
 from billing.standing import REFUSAL
 from core import api_keys
-from core.api_keys import InvalidApiKey, TenantSuspended, VerifiedKey
+from core.api_keys import AddressNotAllowed, InvalidApiKey, TenantSuspended, VerifiedKey
 from core.clock import now
 from core.db import operator_connection
 from core.models.billing import Plan
@@ -73,12 +73,14 @@ def _bearer() -> str:
 def _verify(plain: str, last_used: "_LastUsed") -> tuple[VerifiedKey, PlanLimits]:
     try:
         with operator_connection("an API key's tenant is not known before its key is found") as connection:
-            key = api_keys.verify(connection, plain)
+            key = api_keys.verify(connection, plain, request.remote_addr)
             limits = _limits(connection, key.scope.tenant_id)
             if last_used.is_due(key.id):
                 api_keys.touch(connection, key.id, now())
     except InvalidApiKey as error:
         raise _unauthorised("invalid_api_key", str(error)) from None
+    except AddressNotAllowed as error:
+        raise ApiError(403, ErrorType.PERMISSION, "address_not_allowed", str(error)) from None
     except TenantSuspended as error:
         raise ApiError(403, ErrorType.PERMISSION, "tenant_suspended", str(error)) from None
     return key, limits

@@ -14,6 +14,7 @@ def upgrade() -> None:
     _sessions()
     _sign_in_rules()
     _second_factor()
+    _api_keys()
 
 
 def _sessions() -> None:
@@ -69,3 +70,19 @@ def _second_factor() -> None:
         op.add_column(table, sa.Column("totp_secret", sa.LargeBinary(), nullable=True))
         op.add_column(table, sa.Column("totp_step", sa.BigInteger(), nullable=True))
         op.add_column(table, sa.Column("recovery_digests", postgresql.JSONB(), nullable=True))
+
+
+def _api_keys() -> None:
+    op.add_column("api_keys", sa.Column("may_predict", sa.Boolean(), nullable=False, server_default=sa.true()))
+    op.alter_column("api_keys", "may_predict", server_default=None)
+    op.add_column("api_keys", sa.Column("networks", postgresql.JSONB(), nullable=True))
+    op.add_column("api_keys", sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("api_keys", sa.Column("replaced_by_id", sa.UUID(), nullable=True))
+    op.create_foreign_key(
+        op.f("fk_api_keys_tenant_id_replaced_by_id"),
+        "api_keys",
+        "api_keys",
+        ["tenant_id", "replaced_by_id"],
+        ["tenant_id", "id"],
+    )
+    op.create_check_constraint(op.f("ck_api_keys_may_something"), "api_keys", "may_predict OR may_manage")

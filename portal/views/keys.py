@@ -1,5 +1,6 @@
 """API keys: what a tenant's apps call the API with."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, url_for
@@ -11,10 +12,11 @@ from core.catalogue import Task
 from core.models.api_keys import ApiKey
 from core.models.models import Model
 from core.models.users import User
+from core.networks import parse_networks
 from core.tenancy import Permission
 from portal import snippets
 from portal.access import allow
-from portal.forms.keys import KeyForm
+from portal.forms.keys import KeyAccess, KeyForm, ReplaceForm
 from portal.session import db, get_or_404, scope
 
 bp = Blueprint("keys", __name__, url_prefix="/keys")
@@ -42,9 +44,12 @@ def create() -> ResponseReturnValue:
                     db(),
                     scope(),
                     form.name.data,
-                    may_manage=form.may_manage.data,
+                    may_predict=form.access.data != KeyAccess.MANAGE,
+                    may_manage=form.access.data != KeyAccess.PREDICT,
                     default_model_id=_chat_models().get(form.default_model.data),
                     limits=form.limits,
+                    networks=parse_networks(form.networks.data or ""),
+                    expires_at=form.expires_at,
                 )
             except api_keys.TooManyKeys as error:
                 form.name.errors = [str(error)]
@@ -54,14 +59,34 @@ def create() -> ResponseReturnValue:
     return _page(form), 422
 
 
-def _created_page(key: ApiKey, plain: str) -> str:
+@bp.post("/<uuid:key_id>/replace")
+@allow(Permission.KEYS_WRITE)
+def replace(key_id: UUID) -> ResponseReturnValue:
+    """Make a key to follow another and show it: this answer is the only place where it stands in full."""
+    key = get_or_404(ApiKey, key_id)
+    form = ReplaceForm()
+    if not form.validate_on_submit():
+        flash("Choose when the old key stops.", "error")
+        return redirect(url_for("keys.index"), code=303)
+    try:
+        new, plain = api_keys.replace(db(), scope(), key, timedelta(hours=form.overlap_hours.data))
+    except (api_keys.TooManyKeys, api_keys.AlreadyReplaced) as error:
+        flash(str(error), "error")
+        return redirect(url_for("keys.index"), code=303)
+    db().commit()
+    return _created_page(new, plain, old=key), 201
+
+
+def _created_page(key: ApiKey, plain: str, old: ApiKey | None = None) -> str:
     model = (
         db()
         .scalars(select(Model).where(Model.current_adapter_id.is_not(None)).order_by(Model.name).limit(1))
         .one_or_none()
     )
     curl = snippets.curl_call(model.name, task=model.task) if model else snippets.curl_call(_MODEL_TO_COME)
-    return render_template("keys/created.html", key=key, plain=plain, curl=curl, has_model=bool(model))
+    return render_template(
+        "keys/created.html", key=key, plain=plain, old=old, curl=curl, has_model=bool(model)
+    )
 
 
 @bp.post("/<uuid:key_id>/revoke")
@@ -101,10 +126,13 @@ def _page(form: KeyForm) -> str:
     return render_template(
         "keys/index.html",
         form=form,
-        active=[row for row in keys if row[0].revoked_at is None],
-        revoked=[row for row in keys if row[0].revoked_at is not None],
+        replace_form=ReplaceForm(formdata=None),
+        active=[row for row in keys if api_keys.is_active(row[0])],
+        inactive=[row for row in keys if not api_keys.is_active(row[0])],
     )
 
 
 def _is_taken(name: str) -> bool:
-    return db().scalar(select(ApiKey.id).where(ApiKey.name == name, ApiKey.revoked_at.is_(None))) is not None
+    return (
+        db().scalar(select(ApiKey.id).where(ApiKey.name == name, api_keys.active_keys()).limit(1)) is not None
+    )

@@ -1,12 +1,14 @@
 """API keys: made, shown once, recognised, revoked."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from core import api_keys
 from core.catalogue import Task
+from core.clock import now
 from core.db import operator_session, tenant_session
 from core.models.api_keys import ApiKey
 from core.models.models import Model
@@ -74,7 +76,7 @@ def test_a_revoked_key_is_listed_apart(admin):
         key = session.scalars(select(ApiKey)).one()
     assert admin.client.post(f"/keys/{key.id}/revoke").status_code == 303
     page = admin.client.get("/keys").get_data(as_text=True)
-    assert "Revoked keys (1)" in page
+    assert "Revoked and expired keys (1)" in page
     assert "No active keys" in page
     with operator_session("test") as session, pytest.raises(api_keys.InvalidApiKey):
         api_keys.verify(session, plain)
@@ -110,3 +112,36 @@ def test_a_key_has_its_default_model_and_its_own_limits(admin, other_admin):
     assert (
         other_admin.client.post("/keys", data={"name": "Theirs", "default_model": "faq"}).status_code == 422
     )
+
+
+def test_a_key_is_made_with_what_keeps_it_in(admin):
+    fields = {"access": "manage", "lifetime_days": "30", "networks": "203.0.113.7\n10.0.0.0/8"}
+    assert admin.client.post("/keys", data={"name": "CI", **fields}).status_code == 201
+    with tenant_session(admin.scope) as session:
+        key = session.scalars(select(ApiKey)).one()
+    assert (key.may_predict, key.may_manage) == (False, True)
+    assert key.networks == ["203.0.113.7/32", "10.0.0.0/8"]
+    assert key.expires_at is not None
+    assert timedelta(days=29) < key.expires_at - now() <= timedelta(days=30)
+    page = admin.client.get("/keys").get_data(as_text=True)
+    assert "203.0.113.7/32, 10.0.0.0/8" in page
+    wrong = admin.client.post("/keys", data={"name": "Wrong", "networks": "example.com"})
+    assert wrong.status_code == 422
+    assert "is no address or network" in wrong.get_data(as_text=True)
+
+
+def test_a_key_is_replaced_by_one_that_is_shown_once(admin):
+    plain = create(admin)
+    with tenant_session(admin.scope) as session:
+        old = session.scalars(select(ApiKey)).one()
+    answer = admin.client.post(f"/keys/{old.id}/replace", data={"overlap_hours": "24"})
+    assert answer.status_code == 201
+    shown = re.search(r'id="api-key">(ad_live_\w+)<', answer.get_data(as_text=True))
+    assert shown is not None
+    assert shown[1] != plain
+    with operator_session("test") as session:
+        assert api_keys.verify(session, plain).id == old.id
+        assert api_keys.verify(session, shown[1]).id != old.id
+    again = admin.client.post(f"/keys/{old.id}/replace", data={"overlap_hours": "24"})
+    assert again.status_code == 303
+    assert "Replace the one that follows it" in admin.client.get("/keys").get_data(as_text=True)
