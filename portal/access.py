@@ -11,12 +11,17 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
+from core.networks import is_within
 from core.tenancy import Permission, StaffPermission
 from portal.identity import SignedInStaff, SignedInUser
 
 _OF_THE_ACCOUNT = frozenset({"account", "second_factor"})
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+
+class OutsideNetworks(Exception):
+    """The person may use the portal, but not from where they are; the message says so to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,15 @@ def _refusal(access: Access) -> ResponseReturnValue | None:
     if not current_user.is_authenticated:
         return _to_login()
     person: SignedInUser | SignedInStaff = current_user._get_current_object()
+    if (
+        person.networks
+        and request.endpoint != "auth.logout"
+        and not is_within(request.remote_addr, person.networks)
+    ):
+        raise OutsideNetworks(
+            "Your tenant opens this portal from certain networks only, and you are outside of them. "
+            "Use one of them, or ask an admin who is inside."
+        )
     if person.needs_second_factor and person.person.totp_secret is None and not _is_about_the_account():
         return _to("second_factor.show")
     if access.staff_permission is not None:

@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 
 from core.config import get_settings
 from core.tenancy import PermissionDenied
+from portal.access import OutsideNetworks
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +29,7 @@ def init_app(app: Flask) -> None:
     """Answer every error of `app` with a page."""
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(OutsideNetworks, lambda error: _page(403, str(error)))
     app.register_error_handler(PermissionDenied, lambda _error: _page(403))
     app.register_error_handler(OperationalError, _database)
     app.register_error_handler(Exception, _unexpected)

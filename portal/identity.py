@@ -1,6 +1,6 @@
 """Who is signed in: a tenant's user or one of the operator's staff, as flask-login sees them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -39,6 +39,7 @@ class SignedInUser(UserMixin):
         self.tenant = tenant
         self.session_id = session_id
         self.needs_second_factor = rules is not None and rules.requires_second_factor
+        self.networks = (rules.networks or ()) if rules is not None else ()
         self.scope = TenantScope(
             tenant.id, Actor(ActorKind.USER, user.id, user.email), ROLE_PERMISSIONS[user.role]
         )
@@ -64,6 +65,7 @@ class SignedInStaff(UserMixin):
 
     is_staff = True
     needs_second_factor = False
+    networks: Sequence[str] = ()
 
     def __init__(self, member: StaffMember, session_id: UUID) -> None:
         self.member = member

@@ -56,6 +56,7 @@ def _sign_in_rules() -> None:
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('session_hours', sa.BigInteger(), nullable=False),
     sa.Column('requires_second_factor', sa.Boolean(), nullable=False),
+    sa.Column('networks', postgresql.JSONB(), nullable=True),
     sa.CheckConstraint('session_hours BETWEEN 1 AND 168', name=op.f('ck_sign_in_rules_session_hours_bounded')),
     sa.ForeignKeyConstraint(['tenant_id'], ['tenants.id'], name=op.f('fk_sign_in_rules_tenant_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_sign_in_rules')),

@@ -164,3 +164,31 @@ def test_a_browser_is_named_so_that_its_owner_knows_it(user_agent, name):
 )
 def test_of_an_address_the_network_is_kept(address, network):
     assert network_of(address) == network
+
+
+def test_the_portal_opens_from_the_tenants_networks(admin):
+    rules = {"session_hours": "24", "networks": "127.0.0.1\n203.0.113.0/24"}
+    assert admin.client.post("/members/sign-in", data=rules).status_code == 303
+    page = admin.client.get("/members/sign-in")
+    assert page.status_code == 200
+    assert "127.0.0.1/32\n203.0.113.0/24" in page.get_data(as_text=True)
+
+
+def test_whoever_signs_in_from_outside_is_told_so(admin, portal):
+    rules = {"session_hours": "24", "networks": "127.0.0.0/8"}
+    assert admin.client.post("/members/sign-in", data=rules).status_code == 303
+    outside = portal.test_client()
+    elsewhere = {"REMOTE_ADDR": "198.51.100.1"}
+    outside.post("/login", data={"email": admin.email, "password": PASSWORD}, environ_base=elsewhere)
+    answer = outside.get("/members", environ_base=elsewhere)
+    assert answer.status_code == 403
+    assert "certain networks only" in answer.get_data(as_text=True)
+    assert outside.post("/logout", environ_base=elsewhere).status_code == 303
+
+
+def test_an_admin_cannot_shut_themself_out(admin):
+    rules = {"session_hours": "24", "networks": "198.51.100.0/24"}
+    answer = admin.client.post("/members/sign-in", data=rules)
+    assert answer.status_code == 422
+    assert "you would shut yourself out" in answer.get_data(as_text=True)
+    assert admin.client.get("/members").status_code == 200
