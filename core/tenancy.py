@@ -31,6 +31,7 @@ class Permission(StrEnum):
     PRIVACY_READ = "privacy:read"
     PRIVACY_WRITE = "privacy:write"
     AUDIT_READ = "audit:read"
+    TENANT_EXPORT = "tenant:export"
     TENANT_DELETE = "tenant:delete"
 
 

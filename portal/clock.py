@@ -38,6 +38,7 @@ TASKS = (
     Task(600, periodic.delete_kept_answers),
     Task(600, periodic.destroy_tenants),
     Task(3600, periodic.enforce_retention),
+    Task(60, periodic.tend_exports),
 )
 
 

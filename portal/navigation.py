@@ -71,6 +71,7 @@ TENANT = (
             Link("Privacy", "privacy.index", "shield-check", Permission.PRIVACY_READ),
             Link("Retention", "retention.show", "hourglass", Permission.PRIVACY_READ),
             Link("Audit log", "audit.index", "scroll-text", Permission.AUDIT_READ),
+            Link("Export", "exports.index", "download", Permission.TENANT_EXPORT),
             Link("Delete", "deletion.show", "trash-2", Permission.TENANT_DELETE),
         ),
     ),

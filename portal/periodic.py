@@ -8,7 +8,7 @@ from core.clock import now
 from core.db import operator_session, tenant_session
 from inference.gateway import kept_answers
 from inference.gateway.batches import asked, webhooks
-from portal import destruction, retention
+from portal import destruction, exports, retention
 from training import requests
 from training.data.datasets import requeue_lost
 from training.scheduler import reconcile
@@ -122,3 +122,11 @@ def enforce_retention() -> None:
         with tenant_session(scope) as session:
             retention.enforce(session, scope)
             session.commit()
+
+
+def tend_exports() -> None:
+    """Go on with the exports whose worker died, and delete those whose week is over."""
+    with operator_session("find every tenant's exports that are lost or over") as session:
+        exports.requeue_lost(session)
+        exports.expire(session)
+        session.commit()

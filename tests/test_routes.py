@@ -41,6 +41,7 @@ OF_A_TENANT = {
     "adapter_id",
     "invoice_id",
     "budget_id",
+    "export_id",
     "file_id",
     "fine_tuning_job_id",
     "batch_id",

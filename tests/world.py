@@ -17,6 +17,7 @@ from core.models.batches import Batch, BatchStatus
 from core.models.billing import Invoice, InvoiceLine, InvoiceStatus, PlanPrice, PriceKind
 from core.models.budgets import Budget
 from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
+from core.models.exports import DataExport, ExportStatus
 from core.models.files import ApiFile, FilePurpose
 from core.models.fine_tune_jobs import FineTuneJob, JobStatus, Method
 from core.models.fine_tune_requests import FineTuneRequest, RequestStatus
@@ -163,6 +164,7 @@ def build_world(scope: TenantScope) -> World:
             finished_at=now(),
             api_key_id=key.id,
         )
+        export = owned(DataExport, status=ExportStatus.FAILED, error="The archive could not be made.")
         budget = owned(Budget, monthly_cents=1_000, is_cap=True)
         period = Month.containing(now())
         invoice = owned(
@@ -269,6 +271,7 @@ def build_world(scope: TenantScope) -> World:
         "adapter_id": adapter.id,
         "invoice_id": invoice.id,
         "budget_id": budget.id,
+        "export_id": export.id,
         "credit_note_id": note.id,
         "fact_id": fact.id,
         "stripe_invoice_id": mirrored.id,

@@ -13,6 +13,7 @@ down_revision = "0011"
 
 def upgrade() -> None:
     _retention_rules()
+    _data_exports()
     _tenant_deletions()
     _destroy_tenant_rows()
 
@@ -38,6 +39,41 @@ def _retention_rules() -> None:
         sa.UniqueConstraint("tenant_id", name=op.f("uq_retention_rules_tenant_id")),
     )
     protect("retention_rules")
+
+
+def _data_exports() -> None:
+    op.create_table(
+        "data_exports",
+        sa.Column("tenant_id", sa.UUID(), nullable=False),
+        sa.Column("id", sa.UUID(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("status", sa.String(32), nullable=False),
+        sa.Column("progress", sa.Float(), nullable=False),
+        sa.Column("heartbeat_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("blob", sa.String(255), nullable=True),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("requested_by_id", sa.UUID(), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "requested_by_id"],
+            ["users.tenant_id", "users.id"],
+            name=op.f("fk_data_exports_tenant_id_requested_by_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name=op.f("fk_data_exports_tenant_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_data_exports")),
+        sa.UniqueConstraint("tenant_id", "id", name=op.f("uq_data_exports_tenant_id_id")),
+    )
+    op.create_index(
+        "uq_data_exports_under_way",
+        "data_exports",
+        ["tenant_id"],
+        unique=True,
+        postgresql_where=sa.text("status IN ('queued', 'exporting')"),
+    )
+    protect("data_exports")
 
 
 def _tenant_deletions() -> None:

@@ -1,0 +1,110 @@
+"""What is in an export: rows as JSON Lines, files as they are; no secret of anybody's."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import LargeBinary, Table, select
+from sqlalchemy.orm import Session
+
+from core.models.all import Base
+from core.models.datasets import DatasetVersion
+from core.models.files import ApiFile
+from core.models.models import Adapter
+
+TABLES = (
+    "adapters",
+    "api_files",
+    "api_keys",
+    "audit_events",
+    "batches",
+    "budgets",
+    "credit_entries",
+    "credit_grants",
+    "credit_notes",
+    "dataset_versions",
+    "datasets",
+    "fine_tune_jobs",
+    "fine_tune_requests",
+    "invoice_lines",
+    "invoices",
+    "job_log_lines",
+    "job_metrics",
+    "models",
+    "payments",
+    "privacy_policies",
+    "subscriptions",
+    "usage_facts",
+    "users",
+)
+
+# Where a column may be a secret, those that are not are named, so that a new one stays at home.
+_COLUMNS = {
+    "users": ("id", "created_at", "email", "name", "role", "last_login_at", "deactivated_at"),
+    "api_keys": ("id", "created_at", "name", "prefix", "may_manage", "last_used_at", "revoked_at"),
+}
+_SECRETS = {"lease_token", "tenant_id"}
+_ROWS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A blob of the tenant's, and the name that it has in the archive; without a digest it is not compared."""
+
+    name: str
+    blob: str
+    digest: str | None
+
+
+def rows(session: Session, table_name: str) -> Iterator[bytes]:
+    """A table's rows of the session's tenant, each a line of JSON, oldest first; streamed."""
+    table = Base.metadata.tables[table_name]
+    columns = _columns(table)
+    found = session.execute(
+        select(*columns).order_by(table.c.created_at, table.c.id).execution_options(yield_per=_ROWS_AT_ONCE)
+    )
+    for row in found:
+        values = {column.name: value for column, value in zip(columns, row, strict=True)}
+        yield json.dumps(values, default=_plain, ensure_ascii=False).encode() + b"\n"
+
+
+def files(session: Session) -> list[StoredFile]:
+    """The tenant's files: datasets' rows, adapters' weights, and what its apps sent and were sent."""
+    versions = session.execute(
+        select(DatasetVersion.id, DatasetVersion.blob, DatasetVersion.digest).where(
+            DatasetVersion.blob.is_not(None)
+        )
+    )
+    adapters = session.execute(select(Adapter.id, Adapter.blob, Adapter.digest))
+    sent = session.execute(
+        select(ApiFile.id, ApiFile.blob, ApiFile.digest).where(ApiFile.deleted_at.is_(None))
+    )
+    return [
+        *(StoredFile(f"datasets/{id_}.jsonl", blob, digest) for id_, blob, digest in versions if blob),
+        *(StoredFile(f"adapters/{id_}.safetensors", blob, digest) for id_, blob, digest in adapters),
+        *(StoredFile(f"files/{id_}", blob, digest) for id_, blob, digest in sent),
+    ]
+
+
+def _columns(table: Table) -> list[Any]:
+    named = _COLUMNS.get(table.name)
+    return [
+        column
+        for column in table.columns
+        if (named is None or column.name in named)
+        and column.name not in _SECRETS
+        and not isinstance(column.type, LargeBinary)
+    ]
+
+
+def _plain(value: object) -> str:
+    match value:
+        case datetime() | date():
+            return value.isoformat()
+        case UUID() | Decimal():
+            return str(value)
+    raise TypeError(f"An export has no way to write a {type(value).__name__}.")
