@@ -8,9 +8,11 @@ from sqlalchemy.orm import Session
 from core import audit
 from core.config import get_settings
 from core.crypto import KeyRejected, unwrap, wrap
+from core.models.staff import StaffMember
 from core.models.tenants import Tenant, TenantDeletion
 from core.storage import open_tenant_key
 from core.tenancy import Actor, ActorKind
+from portal import second_factor
 from portal.destruction import is_genuine, sign
 
 _COMMAND_LINE = Actor(ActorKind.SYSTEM, None, "command line")
@@ -27,7 +29,7 @@ class Rotation:
 
 
 def rotate(session: Session) -> Rotation:
-    """Put the data keys that MASTER_KEY_OLD opens under MASTER_KEY. `session` is an operator session; the caller commits.
+    """Put the data keys that MASTER_KEY_OLD opens under MASTER_KEY, and the second factors of staff. `session` is an operator session; the caller commits.
 
     Raises KeyRejected where a tenant's data key opens under neither.
     """
@@ -43,6 +45,8 @@ def rotate(session: Session) -> Rotation:
             key = open_tenant_key(tenant.id, tenant.wrapped_data_key)
             tenant.wrapped_data_key = wrap(master_key, key)
             rotated += 1
+    for member in session.scalars(select(StaffMember).order_by(StaffMember.id).with_for_update()):
+        second_factor.reseal(member)
     report = Rotation(rotated, kept, _sign_again(session))
     if report.rotated or report.signed:
         detail = {"rotated": report.rotated, "kept": report.kept, "signed": report.signed}

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from core import audit
 from core.clock import now
 from core.config import get_settings
-from core.crypto import derive_key, seal, unseal
+from core.crypto import KeyRejected, derive_key, seal, unseal
 from core.models.staff import StaffMember
 from core.models.users import User
 from core.storage import tenant_key
@@ -54,22 +54,21 @@ def turn_on(session: Session, person: Person, secret: str, code: str) -> Sequenc
     step = _step_of(secret, code) if secret else None
     if step is None:
         raise AccountError("code", _WRONG)
-    key = _key(session, person)
-    person.totp_secret = seal(key, secret.encode(), person.id.bytes)
+    person.totp_secret = seal(_key(session, person), secret.encode(), person.id.bytes)
     person.totp_step = step
-    return _replace_recovery_codes(person, key)
+    return _replace_recovery_codes(person, secret)
 
 
 def use_code(session: Session, person: Person, code: str) -> None:
     """Use up `code`, of the app or for recovery. Raises AccountError where it is wrong, or was used before."""
     if person.totp_secret is None:
         raise AccountError("code", "You have no second factor.")
-    key = _key(session, person)
-    step = _step_of(unseal(key, person.totp_secret, person.id.bytes).decode(), code)
+    secret = _secret(session, person)
+    step = _step_of(secret, code)
     if step is not None and step > (person.totp_step or 0):
         person.totp_step = step
         return
-    digest = _digest(key, code)
+    digest = _digest(secret, code)
     left = [kept for kept in person.recovery_digests or () if not hmac.compare_digest(kept, digest)]
     if len(left) == len(person.recovery_digests or ()):
         raise AccountError("code", _WRONG)
@@ -79,7 +78,7 @@ def use_code(session: Session, person: Person, code: str) -> None:
 def renew_recovery_codes(session: Session, person: Person, code: str) -> Sequence[str]:
     """New recovery codes in place of the old ones. Raises AccountError as `use_code` does."""
     use_code(session, person, code)
-    return _replace_recovery_codes(person, _key(session, person))
+    return _replace_recovery_codes(person, _secret(session, person))
 
 
 def turn_off(session: Session, person: Person, code: str) -> None:
@@ -103,9 +102,9 @@ def _forget(person: Person) -> None:
     person.totp_secret = person.totp_step = person.recovery_digests = None
 
 
-def _replace_recovery_codes(person: Person, key: bytes) -> Sequence[str]:
+def _replace_recovery_codes(person: Person, secret: str) -> Sequence[str]:
     codes = [f"{_random()}-{_random()}" for _ in range(RECOVERY_CODES)]
-    person.recovery_digests = [_digest(key, code) for code in codes]
+    person.recovery_digests = [_digest(secret, code) for code in codes]
     return codes
 
 
@@ -124,17 +123,38 @@ def _step_of(secret: str, code: str) -> int | None:
     return None
 
 
-def _digest(key: bytes, code: str) -> str:
-    """HMAC-SHA256 of a recovery code, in hex, however it was typed."""
+def _digest(secret: str, code: str) -> str:
+    """HMAC-SHA256 of a recovery code under the person's secret, in hex, however it was typed."""
     letters = "".join(code.lower().replace("-", " ").split())
-    return hmac.digest(key, letters.encode(), sha256).hex()
+    return hmac.digest(secret.encode(), letters.encode(), sha256).hex()
+
+
+def _secret(session: Session, person: Person) -> str:
+    """The secret of a person who has one. Raises KeyRejected where it does not open."""
+    if isinstance(person, StaffMember):
+        reseal(person)
+    return unseal(_key(session, person), person.totp_secret or b"", person.id.bytes).decode()
+
+
+def reseal(member: StaffMember) -> bool:
+    """Seal the member's secret under MASTER_KEY where MASTER_KEY_OLD sealed it; whether that was so."""
+    settings = get_settings()
+    if member.totp_secret is None or not settings.master_key_old:
+        return False
+    try:
+        secret = unseal(_for_secrets(settings.master_key_old), member.totp_secret, member.id.bytes)
+    except KeyRejected:
+        return False
+    member.totp_secret = seal(_for_secrets(settings.master_key), secret, member.id.bytes)
+    return True
 
 
 def _key(session: Session, person: Person) -> bytes:
-    """What the person's secret is sealed with: their tenant's, so that it goes with the tenant's key."""
-    key = (
-        tenant_key(session, person.tenant_id).data_key
-        if isinstance(person, User)
-        else get_settings().master_key
-    )
+    """What the person's secret is sealed with: a user's by their tenant's key, so that it goes with that."""
+    if isinstance(person, User):
+        return _for_secrets(tenant_key(session, person.tenant_id).data_key)
+    return _for_secrets(get_settings().master_key)
+
+
+def _for_secrets(key: bytes) -> bytes:
     return derive_key(key, "second factor")

@@ -1,5 +1,7 @@
 """The second factor: set up, asked for, used up, lost, and demanded by admins."""
 
+import dataclasses
+import os
 import re
 from datetime import timedelta
 
@@ -8,11 +10,13 @@ import pytest
 from sqlalchemy import select
 
 from core.clock import now
+from core.config import get_settings
 from core.db import operator_session, tenant_session
 from core.models.audit import AuditEvent
 from core.models.staff import StaffMember
 from core.models.users import User
 from core.tenancy import Role
+from portal import second_factor
 from tests.people import PASSWORD
 
 
@@ -195,3 +199,15 @@ def test_somebody_deactivated_meanwhile_is_not_let_in_by_a_code(admin, member, h
     answer = client.post("/login/code", data={"code": code_of(secret)})
     assert answer.location == "/login"
     assert client.get("/").status_code == 303
+
+
+def test_staff_keep_their_second_factor_when_the_master_key_is_replaced(staff, half_in, monkeypatch):
+    person = staff()
+    secret, codes = set_up(person.client)
+    old, new = get_settings(), os.urandom(32)
+    settings = dataclasses.replace(old, master_key=new, master_key_old=old.master_key)
+    monkeypatch.setattr(second_factor, "get_settings", lambda: settings)
+    assert give(half_in(person), codes[0]) == 303
+    settings = dataclasses.replace(old, master_key=new)
+    assert give(half_in(person), codes[1]) == 303
+    assert give(half_in(person), code_of(secret)) == 303
