@@ -1,16 +1,28 @@
-"""The form for a tenant's privacy policy; what it may not say is checked where the policy is made."""
+"""The form for a privacy policy; what it may not say is checked where the policy is made."""
 
 from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
+    Form,
+    FormField,
     SelectChoice,
+    SelectField,
     SelectMultipleField,
     StringField,
     TextAreaField,
 )
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from core.privacy.entities import CHOOSABLE
+from core.privacy.entities import CHOOSABLE, ENTITIES
+from core.privacy.types import Operator
+
+OPERATORS = {
+    Operator.PSEUDONYM: "A pseudonym: [PERSON_1]",
+    Operator.SURROGATE: "A realistic value",
+    Operator.MASK: "A mask: J*** S***",
+    Operator.HASH: "A keyed hash",
+    Operator.DROP: "Nothing but a mark: …",
+}
 
 
 class EntitiesField(SelectMultipleField):
@@ -20,8 +32,24 @@ class EntitiesField(SelectMultipleField):
     option_widget = CheckboxInput()
 
 
+class _OperatorsForm(Form):
+    """How each kind is replaced: a field for each entity, by its name."""
+
+
+for _entity in ENTITIES:
+    setattr(
+        _OperatorsForm,
+        _entity.name,
+        SelectField(
+            f"Replace by: {_entity.title}",
+            choices=[SelectChoice(operator.value, title) for operator, title in OPERATORS.items()],
+            default=Operator.PSEUDONYM.value,
+        ),
+    )
+
+
 class PolicyForm(FlaskForm):
-    """A tenant's next policy."""
+    """The next version of a policy."""
 
     enabled = BooleanField(
         "Find and replace personal data", description="Off means that texts are stored and read as they come."
@@ -30,7 +58,13 @@ class PolicyForm(FlaskForm):
         "Reason", description="Needed to switch it off, and kept with this version of the policy."
     )
     entities = EntitiesField(
-        "What to replace", choices=[SelectChoice(entity.name, entity.title) for entity in CHOOSABLE]
+        "What to replace, and by what",
+        choices=[SelectChoice(entity.name, entity.title) for entity in CHOOSABLE],
+    )
+    operators = FormField(_OperatorsForm)
+    deny_list = TextAreaField(
+        "Always replace",
+        description="One a line: names of projects, customers, codes. Found wherever they stand, in any case.",
     )
     allow_list = TextAreaField(
         "Never replace",

@@ -1,9 +1,12 @@
 """The privacy policy: its versions, and what it asks for."""
 
+from html import unescape
+
 import pytest
 from sqlalchemy import select
 
 from core.db import tenant_session
+from core.models.models import Model
 from core.models.privacy import PrivacyPolicy
 from core.privacy.entities import CHOOSABLE
 from core.privacy.policies import current_policy
@@ -62,3 +65,56 @@ def test_a_wrong_policy_is_refused_beside_its_field(admin, change, message):
 def test_who_may_only_read_gets_no_button(member):
     page = member(Role.DEVELOPER).client.get("/privacy").get_data(as_text=True)
     assert "Save as a new version" not in page
+
+
+def test_operators_and_both_lists_are_saved_and_shown_again(admin):
+    lists = {"deny_list": "Project Halden\n", "operators-PERSON": "surrogate", "operators-CUSTOM": "drop"}
+    assert admin.client.post("/privacy", data={**ON, **lists}).status_code == 303
+    (row,) = versions(admin)
+    assert (row.deny_list, row.operators) == (["Project Halden"], {"PERSON": "surrogate", "CUSTOM": "drop"})
+    page = admin.client.get("/privacy").get_data(as_text=True)
+    assert "Project Halden</textarea>" in page
+    assert '<option selected value="surrogate">' in page
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"deny_list": "Acme"}, "is on both lists"),
+        ({"deny_list": "x"}, "at least 2 characters"),
+        ({"operators-PERSON": "publish"}, "Not a valid choice"),
+    ],
+)
+def test_wrong_lists_and_operators_are_refused_beside_their_field(admin, change, message):
+    response = admin.client.post("/privacy", data={**ON, **change})
+    assert (response.status_code, message in response.get_data(as_text=True)) == (422, True)
+    assert versions(admin) == []
+
+
+@pytest.fixture
+def model(admin):
+    with tenant_session(admin.scope) as session:
+        model = Model(tenant_id=admin.scope.tenant_id, name="support", base_model="any")
+        session.add(model)
+        session.commit()
+        return model.id
+
+
+def test_a_model_gets_a_policy_of_its_own_and_goes_back_to_the_tenants(admin, model):
+    url = f"/privacy/models/{model}"
+    assert "Use the tenant" not in admin.client.get(url).get_data(as_text=True)
+    assert admin.client.post(url, data=ON).status_code == 303
+    assert "Its own, version 1" in admin.client.get("/privacy").get_data(as_text=True)
+    assert "this model's own" in unescape(admin.client.get(url).get_data(as_text=True))
+    assert admin.client.post(f"{url}/withdraw").status_code == 303
+    assert "Its own" not in admin.client.get("/privacy").get_data(as_text=True)
+    assert [row.withdrawn for row in versions(admin)] == [False, True]
+    admin.client.post(f"{url}/withdraw")
+    assert len(versions(admin)) == 2
+
+
+def test_another_tenants_model_is_not_found(other_admin, model):
+    url = f"/privacy/models/{model}"
+    assert other_admin.client.get(url).status_code == 404
+    assert other_admin.client.post(url, data=ON).status_code == 404
+    assert other_admin.client.post(f"{url}/withdraw").status_code == 404
