@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
@@ -24,6 +26,18 @@ from core.models.payments import CreditNote
 from core.models.tenants import Tenant
 
 _NO_REVENUE = (InvoiceStatus.DRAFT, InvoiceStatus.VOID)
+
+_HEAD = (
+    Invoice.period_start,
+    Invoice.id,
+    Invoice.number,
+    Invoice.tenant_id,
+    Tenant.name.label("tenant"),
+    Invoice.plan_code,
+    Plan.name.label("plan"),
+    Invoice.currency,
+)
+"""What the entries of an invoice share."""
 
 
 class Part(StrEnum):
@@ -152,7 +166,7 @@ def totals_csv(name: str, totals: Iterable[Total]) -> str:
 
 def _lines(session: Session, start: Month, end: Month) -> Iterator[Entry]:
     rows = session.execute(
-        select(Invoice, Tenant.name, Plan.name, InvoiceLine.kind, func.sum(InvoiceLine.amount_cents))
+        select(*_HEAD, InvoiceLine.kind, func.sum(InvoiceLine.amount_cents).label("cents"))
         .join(Tenant, Tenant.id == Invoice.tenant_id)
         .join(Plan, Plan.code == Invoice.plan_code)
         .join(
@@ -162,13 +176,13 @@ def _lines(session: Session, start: Month, end: Month) -> Iterator[Entry]:
         .where(*_issued(start, end))
         .group_by(Invoice.id, Tenant.name, Plan.name, InvoiceLine.kind)
     )
-    for invoice, tenant, plan, kind, cents in rows:
-        yield _entry(invoice, tenant, plan, Part.LINES, int(cents), kind)
+    for row in rows:
+        yield _entry(row, Part.LINES, row.kind)
 
 
 def _given_credits(session: Session, start: Month, end: Month) -> Iterator[Entry]:
     rows = session.execute(
-        select(Invoice, Tenant.name, Plan.name, func.sum(CreditEntry.amount_cents))
+        select(*_HEAD, func.sum(CreditEntry.amount_cents).label("cents"))
         .join(Tenant, Tenant.id == Invoice.tenant_id)
         .join(Plan, Plan.code == Invoice.plan_code)
         .join(CreditEntry, CreditEntry.invoice_id == Invoice.id)
@@ -176,8 +190,31 @@ def _given_credits(session: Session, start: Month, end: Month) -> Iterator[Entry
         .where(*_issued(start, end), CreditGrant.kind.not_in(PAID_FOR))
         .group_by(Invoice.id, Tenant.name, Plan.name)
     )
-    for invoice, tenant, plan, cents in rows:
-        yield _entry(invoice, tenant, plan, Part.GIVEN_CREDITS, int(cents))
+    for row in rows:
+        yield _entry(row, Part.GIVEN_CREDITS)
+
+
+def _entry(row: Any, part: Part, kind: PriceKind | None = None) -> Entry:
+    """The entry of a row that has `_HEAD` and the cents."""
+    return Entry(
+        _month_of(row.period_start),
+        part,
+        kind,
+        row.id,
+        row.number,
+        row.tenant_id,
+        row.tenant,
+        row.plan_code,
+        row.plan,
+        row.currency,
+        int(row.cents),
+    )
+
+
+@lru_cache(maxsize=1000)
+def _month_of(starts_at: datetime) -> Month:
+    """The month of an invoice's period; of the thousands of invoices there are few."""
+    return Month.containing(starts_at)
 
 
 def _issued(start: Month, end: Month) -> tuple[ColumnElement[bool], ...]:
@@ -224,21 +261,3 @@ def _noted(
     )
     for note, invoice, tenant, plan, noted in rows:
         yield note, invoice, tenant, plan, int(noted)
-
-
-def _entry(
-    invoice: Invoice, tenant: str, plan: str, part: Part, cents: int, kind: PriceKind | None = None
-) -> Entry:
-    return Entry(
-        Month.containing(invoice.period_start),
-        part,
-        kind,
-        invoice.id,
-        invoice.number or "",
-        invoice.tenant_id,
-        tenant,
-        invoice.plan_code,
-        plan,
-        invoice.currency,
-        cents,
-    )
