@@ -2,21 +2,23 @@
 
 import hashlib
 import json
+import time
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any, BinaryIO
 from uuid import UUID
 
 import structlog
 from sqlalchemy import or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core import audit
 from core.clock import now
 from core.db import tenant_session
 from core.models.exports import DataExport, ExportStatus
-from core.queues import Queue, enqueue_after_commit
+from core.queues import Queue, enqueue_after_commit, rq_queue
 from core.storage import BlobCorrupt, BlobNotFound, TenantKey, blob_store, tenant_key
 from core.tenancy import TenantScope, system_scope
 from portal import export_contents
@@ -29,6 +31,8 @@ _UNDER_WAY = (ExportStatus.QUEUED, ExportStatus.EXPORTING)
 _STALE = timedelta(minutes=5)
 _TIMEOUT_SECONDS = 6 * 3600
 _PIECE_BYTES = 1 << 20
+_BEAT_SECONDS = 30
+_ONE_AT_A_TIME = "An export is being made already."
 _FAILED = "The archive could not be made. Ask for another; if that fails too, tell the operator."
 
 
@@ -44,10 +48,14 @@ def list_exports(session: Session) -> list[DataExport]:
 def request_export(session: Session, scope: TenantScope) -> DataExport:
     """Have a worker make the archive once the caller has committed. Raises ExportError."""
     if session.scalar(select(DataExport.id).where(DataExport.status.in_(_UNDER_WAY))) is not None:
-        raise ExportError("An export is being made already.")
+        raise ExportError(_ONE_AT_A_TIME)
     export = DataExport(tenant_id=scope.tenant_id, requested_by_id=scope.actor.id)
     session.add(export)
-    session.flush()
+    try:
+        session.flush()
+    except IntegrityError:  # somebody else asked in the same moment
+        session.rollback()
+        raise ExportError(_ONE_AT_A_TIME) from None
     audit.record(session, scope, "export.requested", export)
     _ring(session, export.tenant_id, export.id)
     return export
@@ -67,6 +75,8 @@ def build(tenant_id: str, export_id: str) -> None:
 
 def requeue_lost(session: Session) -> None:
     """Ring for exports whose worker died. `session` is an operator session."""
+    if not rq_queue(Queue.DATASETS).is_empty():
+        return  # they may merely be waiting
     stale = or_(DataExport.heartbeat_at.is_(None), DataExport.heartbeat_at < now() - _STALE)
     lost = select(DataExport.tenant_id, DataExport.id).where(
         DataExport.status.in_(_UNDER_WAY), DataExport.created_at < now() - _STALE, stale
@@ -131,12 +141,11 @@ def _write(scope: TenantScope, export_id: UUID) -> None:
         with blob_store().open_writer(key, name) as writer:
             with zipfile.ZipFile(writer, "w", zipfile.ZIP_DEFLATED) as archive:
                 for table in export_contents.TABLES:
-                    entries.append(
-                        _add(archive, f"tables/{table}.jsonl", export_contents.rows(session, table))
-                    )
+                    rows = export_contents.rows(session, table)
+                    entries.append(_add(archive, f"tables/{table}.jsonl", rows, note))
                     note()
                 for file in stored:
-                    entries.append(_add_file(archive, key, file))
+                    entries.append(_add_file(archive, key, file, note))
                     note()
                 manifest = {"tenant": str(scope.tenant_id), "made_at": now().isoformat(), "entries": entries}
                 archive.writestr("manifest.json", json.dumps(manifest, indent=2))
@@ -152,24 +161,31 @@ def _write(scope: TenantScope, export_id: UUID) -> None:
     )
 
 
-def _add(archive: zipfile.ZipFile, name: str, parts: Iterable[bytes]) -> dict[str, Any]:
-    """Write an entry piece by piece; what the manifest says of it."""
-    digest, size = hashlib.sha256(), 0
+def _add(
+    archive: zipfile.ZipFile, name: str, parts: Iterable[bytes], beat: Callable[[], None]
+) -> dict[str, Any]:
+    """Write an entry piece by piece, with a `beat` now and then; what the manifest says of it."""
+    digest, size, beaten_at = hashlib.sha256(), 0, time.monotonic()
     with archive.open(name, "w", force_zip64=True) as entry:
         for part in parts:
             entry.write(part)
             digest.update(part)
             size += len(part)
+            if time.monotonic() - beaten_at > _BEAT_SECONDS:
+                beat()
+                beaten_at = time.monotonic()
     return {"name": name, "bytes": size, "sha256": digest.hexdigest()}
 
 
-def _add_file(archive: zipfile.ZipFile, key: TenantKey, file: export_contents.StoredFile) -> dict[str, Any]:
+def _add_file(
+    archive: zipfile.ZipFile, key: TenantKey, file: export_contents.StoredFile, beat: Callable[[], None]
+) -> dict[str, Any]:
     try:
         source = blob_store().open(key, file.blob, file.digest)
     except (BlobNotFound, BlobCorrupt) as error:
         # The rest is the tenant's all the same, and the manifest says what is missing.
         return {"name": file.name, "missing": str(error)}
-    return _add(archive, file.name, _read(source))
+    return _add(archive, file.name, _read(source), beat)
 
 
 def _read(file: BinaryIO) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from core.clock import now
 from core.db import operator_session, tenant_session
 from core.models.exports import DataExport, ExportStatus
 from core.models.users import User
-from core.queues import Queue
+from core.queues import Queue, rq_queue
 from core.tenancy import Role
 from portal import export_contents, exports, periodic
 from tests.api.workers import work_off
@@ -105,6 +106,21 @@ def test_a_worker_makes_it_and_one_is_made_at_a_time(admin):
     assert "Download" in admin.client.get("/exports").text
 
 
+def test_of_two_admins_who_ask_at_once_one_is_told(admin):
+    with tenant_session(admin.scope) as first, tenant_session(admin.scope) as second:
+        exports.request_export(first, admin.scope)
+
+        def ask() -> str:
+            with pytest.raises(exports.ExportError) as error:
+                exports.request_export(second, admin.scope)
+            return str(error.value)
+
+        with ThreadPoolExecutor(1) as threads:
+            other = threads.submit(ask)
+            first.commit()
+            assert other.result() == "An export is being made already."
+
+
 def test_an_export_whose_worker_died_is_made_by_another(admin):
     admin.client.post("/exports")
     export = export_of(admin)
@@ -117,6 +133,7 @@ def test_an_export_whose_worker_died_is_made_by_another(admin):
             )
         )
         session.commit()
+    rq_queue(Queue.DATASETS).empty()
     periodic.tend_exports()
     work_off(Queue.DATASETS)
     assert export_of(admin).status is ExportStatus.READY
