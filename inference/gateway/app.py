@@ -13,6 +13,7 @@ from inference.gateway import auth, errors, limits, request_id
 from inference.gateway.access import require_stated_access
 from inference.gateway.metrics import ApiMetrics
 from inference.gateway.routes import (
+    anonymize,
     batches,
     chat,
     classify,
@@ -54,7 +55,19 @@ def create_api(more: Sequence[Blueprint] = ()) -> Flask:
 
 def add_routes(app: Flask, more: Sequence[Blueprint] = ()) -> None:
     """Give `app` the API's routes, and `more`."""
-    for routes in (classify, tag, embeddings, chat, huggingface, models, files, batches, openapi, health):
+    for routes in (
+        classify,
+        tag,
+        embeddings,
+        chat,
+        anonymize,
+        huggingface,
+        models,
+        files,
+        batches,
+        openapi,
+        health,
+    ):
         app.register_blueprint(routes.bp)
     for blueprint in more:
         app.register_blueprint(blueprint)

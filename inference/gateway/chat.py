@@ -22,7 +22,7 @@ from inference.gateway.pool_client import pool_client
 from inference.gateway.pool_stream import PoolStream
 from inference.gateway.predict import pool_request
 from inference.gateway.prediction import InvalidMessages
-from inference.gateway.protect import protect_chat
+from inference.gateway.protect import protect_together
 from inference.gateway.targets import (
     CHATTING,
     Target,
@@ -186,7 +186,7 @@ class _Run:
         with tenant_connection(asker.scope) as connection:
             self.target = find(connection, asker.scope.tenant_id)
         contents = [message.content for message in messages]
-        protected = protect_chat(contents, self.target.policy, self.target.key)
+        protected = protect_together(contents, self.target.policy, self.target.key)
         self.restore = protected.restorer()
         body = {
             "messages": [

@@ -70,13 +70,25 @@ def protect(texts: Sequence[str], policy: Policy, key: TenantKey) -> list[Protec
 
 
 @dataclass(frozen=True, slots=True)
-class ProtectedChat:
-    """A chat's contents as the model reads them, and the values that stand behind what it may write.
+class Standing:
+    """Personal data at [start, end) of a text as it came, and what stands there now."""
+
+    start: int
+    end: int
+    entity: str
+    stands: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectedTogether:
+    """A conversation's contents as a model reads them, what was replaced in each, and the values that stand behind what
+    the model may write.
 
     `values` lives as long as the request, in memory only.
     """
 
     contents: tuple[str, ...]
+    standing: tuple[tuple[Standing, ...], ...]
     values: Mapping[str, str]
     is_protected: bool
 
@@ -94,11 +106,11 @@ class ProtectedChat:
         return text
 
 
-def protect_chat(contents: Sequence[str], policy: Policy, key: TenantKey) -> ProtectedChat:
-    """Replace personal data in a conversation as `policy` says, pseudonyms numbered, `[PERSON_1]`: what a chat model
+def protect_together(contents: Sequence[str], policy: Policy, key: TenantKey) -> ProtectedTogether:
+    """Replace personal data in texts that belong together, such as a conversation's, as `policy` says, pseudonyms numbered, `[PERSON_1]`: what a chat model
     saw in training too. With the policy off, the contents as they are."""
     if not policy.enabled:
-        return ProtectedChat(tuple(contents), {}, is_protected=False)
+        return ProtectedTogether(tuple(contents), ((),) * len(contents), {}, is_protected=False)
     pseudonymiser, numbering = Pseudonymiser(privacy_key(key), policy), Numbering()
     values = _Values(contents)
 
@@ -109,11 +121,19 @@ def protect_chat(contents: Sequence[str], policy: Policy, key: TenantKey) -> Pro
             values.add(finding.entity, value, stands)
         return stands
 
-    protected = tuple(
-        _edited(text, list(_pieces(text, findings, read)))
-        for text, findings in zip(contents, Detector(policy).detect(contents), strict=True)
-    )
-    return ProtectedChat(protected, values.certain(), is_protected=True)
+    protected, standing = [], []
+    for text, findings in zip(contents, Detector(policy).detect(contents), strict=True):
+        pieces = list(_pieces(text, findings, read))
+        entities = {finding.start: finding.entity for finding in findings}
+        protected.append(_edited(text, pieces))
+        standing.append(
+            tuple(
+                Standing(start, end, entities[start], stands)
+                for start, end, stands in pieces
+                if start in entities
+            )
+        )
+    return ProtectedTogether(tuple(protected), tuple(standing), values.certain(), is_protected=True)
 
 
 _RESTORED = frozenset({Operator.PSEUDONYM, Operator.SURROGATE})

@@ -29,6 +29,7 @@ _TITLES = {
     "tag": "Entities",
     "chat": "Chat",
     "embeddings": "Embeddings",
+    "anonymize": "Anonymize",
     "models": "Models",
     "files": "Files",
     "fine_tuning": "Fine-tuning",

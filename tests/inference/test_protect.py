@@ -10,7 +10,7 @@ from core.privacy.numbers import Numbering
 from core.privacy.pseudonymise import generalise
 from core.privacy.types import Operator, Policy
 from inference.gateway.prediction import Replacement
-from inference.gateway.protect import protect, protect_chat
+from inference.gateway.protect import protect, protect_together
 from training.data.personal import Protector
 
 KEY = TenantKey(UUID(int=1), b"k" * 32)
@@ -84,15 +84,15 @@ def test_a_conversation_is_read_alike_in_training_and_at_inference(operator):
     policy = Policy(DEFAULT_POLICY.entities, operators={"PERSON": operator})
     number = Numbering().number
     stored = Protector(KEY, policy).texts(TEXTS)
-    assert protect_chat(TEXTS, policy, KEY).contents == tuple(map(number, stored))
+    assert protect_together(TEXTS, policy, KEY).contents == tuple(map(number, stored))
 
 
 def answer(policy, said: str, *contents: str) -> str:
-    return "".join(protect_chat(contents, policy, KEY).restorer()(said))
+    return "".join(protect_together(contents, policy, KEY).restorer()(said))
 
 
 def test_an_answer_has_the_first_spelling_of_each_value_and_nobody_elses():
-    chat = protect_chat(
+    chat = protect_together(
         ["I am Jane Smith.", "jane smith met John Miller, jane@example.com"], DEFAULT_POLICY, KEY
     )
     assert chat.values["[PERSON_1]"] == "Jane Smith"
@@ -101,7 +101,7 @@ def test_an_answer_has_the_first_spelling_of_each_value_and_nobody_elses():
 
 def test_a_surrogate_comes_back_as_its_value_unless_the_chat_speaks_of_it_itself():
     policy = Policy(DEFAULT_POLICY.entities, operators={"PERSON": Operator.SURROGATE})
-    chat = protect_chat(["Ask Jane Smith."], policy, KEY)
+    chat = protect_together(["Ask Jane Smith."], policy, KEY)
     (surrogate,) = chat.values
     assert chat.contents == (f"Ask {surrogate}.",)
     assert answer(policy, f"I asked {surrogate}.", "Ask Jane Smith.") == "I asked Jane Smith."
@@ -112,7 +112,7 @@ def test_a_surrogate_comes_back_as_its_value_unless_the_chat_speaks_of_it_itself
 @pytest.mark.parametrize("operator", [Operator.MASK, Operator.HASH, Operator.DROP])
 def test_what_is_covered_for_good_does_not_come_back(operator):
     policy = Policy(DEFAULT_POLICY.entities, operators={"PERSON": operator})
-    chat = protect_chat(["Ask Jane Smith."], policy, KEY)
+    chat = protect_together(["Ask Jane Smith."], policy, KEY)
     assert chat.values == {}
     assert "".join(chat.restorer()(list(chat.contents))) == chat.contents[0]
 
@@ -120,12 +120,12 @@ def test_what_is_covered_for_good_does_not_come_back(operator):
 def test_a_policy_that_is_off_leaves_a_chat_as_it_is_both_ways():
     off = Policy(DEFAULT_POLICY.entities, enabled=False)
     said = "[~PERSON_1] and [PERSON_1], Jane Smith"
-    assert protect_chat([said], off, KEY).contents == (said,)
+    assert protect_together([said], off, KEY).contents == (said,)
     assert answer(off, said, said) == said
 
 
 def test_a_stop_string_is_covered_as_the_model_writes_it():
-    chat = protect_chat(["I am Jane Smith."], DEFAULT_POLICY, KEY)
+    chat = protect_together(["I am Jane Smith."], DEFAULT_POLICY, KEY)
     assert chat.cover("Jane Smith:") == "[PERSON_1]:"
     assert chat.cover("Jane Smithers") == "Jane Smithers"
     assert chat.cover("[PERSON_1]") == "[~PERSON_1]"
