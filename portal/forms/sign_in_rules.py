@@ -24,7 +24,7 @@ class SignInRulesForm(FlaskForm):
         description="Those who have none are asked to set one up before they do anything else.",
     )
     networks = TextAreaField(
-        "The portal opens only from these networks",
+        "Only from these networks",
         description="One a line, like 203.0.113.0/24. Leave it empty to let people in from anywhere. API keys have "
         "networks of their own.",
     )
