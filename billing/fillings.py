@@ -15,12 +15,13 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import accumulate, groupby
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, Subquery, case, func, select
+from sqlalchemy import ColumnElement, Select, Subquery, case, func, select, true
 from sqlalchemy.orm import Session
 
 from billing.periods import Month
-from billing.rating import Span
+from billing.rating import Price, Span
 from billing.terms import load_terms
 from core.models.billing import Invoice, InvoiceLine, PriceScheme
 from core.models.usage import UsageFact, UsageKind
@@ -76,16 +77,28 @@ def charged_facts(session: Session, line: InvoiceLine) -> Subquery:
     if not before:
         # Tiers at one amount a unit are lines of their own here; on a later invoice they are one.
         filling = _filling(session, stretch, [one.quantity for one in own.lines], own.made_at)
-        known = _known(stretch, filling.known_at, filling.known_at)
-        tokens = _inside(known, filling.ends, own.lines.index(line))
+        return _tokens(stretch, filling, None, own.lines.index(line), span.price)
+    amounts = list(dict.fromkeys(step.unit_amount for step in span.price.steps))
+    earlier = _filling(session, stretch, _held(amounts, before), before[-1].made_at)
+    filling = _filling(session, stretch, _held(amounts, [*before, own]), own.made_at)
+    return _tokens(stretch, filling, earlier, amounts.index(line.unit_amount), span.price)
+
+
+def _tokens(
+    stretch: _Criteria, filling: _Filling, earlier: _Filling | None, tier: int, price: Price
+) -> Subquery:
+    """What a tier holds in a filling, less what it held in the one before."""
+    is_known = UsageFact.recorded_at <= filling.known_at
+    is_new = UsageFact.recorded_at > earlier.known_at if earlier else true()
+    if not price.tiers:
+        # Nothing moves: what is new is all there is, and the database need not go through the rest.
+        query = select(UsageFact.id, UsageFact.quantity.label("tokens"))
+        return query.where(*stretch, is_known, is_new, UsageFact.quantity != 0).subquery()
+    known = _in_order(is_new).where(*stretch, is_known).subquery()
+    if earlier is None:
+        tokens = _inside(known, filling.ends, tier)
     else:
-        amounts = list(dict.fromkeys(step.unit_amount for step in span.price.steps))
-        tier = amounts.index(line.unit_amount)
-        earlier = _filling(session, stretch, _held(amounts, before), before[-1].made_at)
-        filling = _filling(session, stretch, _held(amounts, [*before, own]), own.made_at)
-        known = _known(stretch, filling.known_at, earlier.known_at)
-        is_volume = span.price.scheme is PriceScheme.VOLUME
-        ends = filling.ends if is_volume else filling.ends_after(earlier)
+        ends = filling.ends if price.scheme is PriceScheme.VOLUME else filling.ends_after(earlier)
         held_before = case((known.c.is_new, 0), else_=_inside(known, earlier.ends, tier))
         tokens = _inside(known, ends, tier) - held_before
     return select(known.c.id, tokens.label("tokens")).where(tokens != 0).subquery()
@@ -137,10 +150,15 @@ def _filling(session: Session, stretch: _Criteria, held: Sequence[int], made_at:
 
 
 def _known_at(session: Session, stretch: _Criteria, charged: int, made_at: datetime) -> datetime:
-    """When the ledger summed to what was charged: of several such moments, the closest to the invoice's making.
+    """When the ledger summed to what was charged: mostly just when the invoice was made, or the moment closest to that.
 
     Where there is none, since facts were being recorded just then, that moment itself.
     """
+    by_then = select(func.coalesce(func.sum(UsageFact.quantity), 0)).where(
+        *stretch, UsageFact.recorded_at <= made_at
+    )
+    if session.scalars(by_then).one() == charged:
+        return made_at
     sums = (
         select(
             UsageFact.recorded_at,
@@ -157,25 +175,19 @@ def _known_at(session: Session, stretch: _Criteria, charged: int, made_at: datet
     return known_at or made_at
 
 
-def _known(stretch: _Criteria, known_at: datetime, known_before: datetime) -> Subquery:
-    """The stretch's facts in the order in which they fill its tiers: what was known before comes first.
+def _in_order(is_new: ColumnElement[bool]) -> Select[UUID, int, bool, int]:
+    """Facts in the order in which they fill tiers, what is not new first; `until` sums their tokens up to each.
 
-    `until` sums their tokens up to each. A reversal follows what it reverses where it can, so that both are in one
-    tier.
+    A reversal follows what it reverses where it can, so that both are in one tier.
     """
-    is_new = UsageFact.recorded_at > known_before
-    in_order = (
+    order = (
         is_new,
         UsageFact.occurred_at,
         func.coalesce(UsageFact.reverses_id, UsageFact.id),
         UsageFact.reverses_id.is_not(None),
     )
-    until = func.sum(UsageFact.quantity).over(order_by=in_order, rows=(None, 0))
-    return (
-        select(UsageFact.id, UsageFact.quantity, is_new.label("is_new"), until.label("until"))
-        .where(*stretch, UsageFact.recorded_at <= known_at)
-        .subquery()
-    )
+    until = func.sum(UsageFact.quantity).over(order_by=order, rows=(None, 0))
+    return select(UsageFact.id, UsageFact.quantity, is_new.label("is_new"), until.label("until"))
 
 
 def _inside(known: Subquery, ends: Sequence[int], tier: int) -> ColumnElement[int]:

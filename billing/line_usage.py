@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session, aliased
 
 from billing.csv_export import iter_csv
 from billing.fillings import charged_facts
 from billing.names import Names
+from billing.periods import first_moment_of, last_moment_of
 from billing.terms import USAGE_KINDS
 from core.models.billing import InvoiceLine
 from core.models.usage import UsageFact
@@ -52,21 +53,23 @@ class LineUsage:
         self._line = line
         self._charged = charged_facts(session, line)
 
-    def days(self) -> list[DayUsage]:
-        """The days of which the line charges something, in order."""
-        rows = self._session.execute(
+    def days(self, only: date | None = None) -> list[DayUsage]:
+        """The days of which the line charges something, in order; `only` asks for one of them."""
+        query = (
             select(_utc_day, func.count(), func.sum(self._charged.c.tokens))
             .join_from(UsageFact, self._charged, self._charged.c.id == UsageFact.id)
             .where(UsageFact.tenant_id == self._line.tenant_id)
             .group_by(_utc_day)
             .order_by(_utc_day)
         )
-        return [DayUsage(day, facts, int(tokens)) for day, facts, tokens in rows]
+        if only is not None:
+            query = query.where(*_is_of(only))
+        return [DayUsage(day, facts, int(tokens)) for day, facts, tokens in self._session.execute(query)]
 
     def facts_of(self, day: date, *, offset: int, limit: int) -> list[FactUsage]:
         """A day's facts, the newest first."""
         newest_first = (UsageFact.occurred_at.desc(), UsageFact.id)
-        query = self._facts().where(_utc_day == day).order_by(*newest_first)
+        query = self._facts().where(*_is_of(day)).order_by(*newest_first)
         return list(self._read(query.offset(offset).limit(limit)))
 
     def csv(self) -> Iterator[str]:
@@ -119,3 +122,7 @@ class LineUsage:
         for fact, tokens, taken_back in self._session.execute(query):
             key = names.key(fact.api_key_id or fact.source)
             yield FactUsage(fact, int(tokens), names.model(fact.model_id), key, taken_back)
+
+
+def _is_of(day: date) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return UsageFact.occurred_at >= first_moment_of(day), UsageFact.occurred_at <= last_moment_of(day)

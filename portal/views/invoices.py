@@ -93,7 +93,7 @@ def line_day(invoice_id: UUID, position: int) -> ResponseReturnValue:
     """A page of one day's facts: `day` is the day, `page` counts from 1."""
     invoice, shown, usage = _get_line_or_404(invoice_id, position)
     wanted = request.args.get("day", type=date.fromisoformat)
-    of_day = next((day for day in usage.days() if day.day == wanted), None)
+    of_day = next(iter(usage.days(wanted)), None) if wanted else None
     if of_day is None:
         abort(404)
     page = min(max(request.args.get("page", 1, type=int), 1), _LAST_PAGE)

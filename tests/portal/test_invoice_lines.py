@@ -178,7 +178,14 @@ def test_another_tenants_line_is_not_found(admin, other_admin, part):
 
 
 @pytest.mark.parametrize(
-    "path", ["lines/2", "lines/99999999999999999999", "lines/1/usage?day=x", "lines/1/usage"]
+    "path",
+    [
+        "lines/2",
+        "lines/99999999999999999999",
+        "lines/1/usage?day=x",
+        "lines/1/usage?day=9999-12-31",
+        "lines/1/usage",
+    ],
 )
 def test_a_line_or_day_that_is_none_is_not_found(admin, path):
     used(admin, (SECOND, 400_000, "ours"))
