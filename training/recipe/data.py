@@ -42,7 +42,7 @@ class TaggedExample:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Messages as the model is to read and write them (personal data generalised), and their row in the file."""
+    """Messages as the model is to read and write them (placeholders numbered), and their row in the file."""
 
     messages: tuple[Message, ...]
     row: int

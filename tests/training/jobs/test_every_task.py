@@ -86,7 +86,7 @@ def test_conversations_become_a_chat_model(make_shop, chat_base):
     assert (adapter.labels, adapter.method, adapter.rank) == ([], Method.LORA, 2)
     assert adapter.base_digest == chat_base.sha256
     assert adapter.evaluation["task"] == "chat"
-    assert adapter.evaluation["samples"][0]["prompt"].startswith("This is [PERSON]. Where is order")
+    assert adapter.evaluation["samples"][0]["prompt"].startswith("This is [PERSON_1]. Where is order")
     assert {"train_loss", "validation_loss"} <= {name for name, _ in shop.metrics(job.id)}
 
 
