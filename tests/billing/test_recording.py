@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, select
@@ -72,8 +72,9 @@ def test_a_request_that_the_database_refuses_takes_no_other_with_it(tenants):
 
 
 def test_a_model_of_another_tenant_is_refused_though_the_commit_is_shared(tenants):
-    other = build_world(system_scope(tenants[1], "test"))
-    fact = Fact(tenants[0], replace(A_REQUEST, model_id=other.arguments["model_id"]))
+    theirs = build_world(system_scope(tenants[1], "test")).arguments["model_id"]
+    assert isinstance(theirs, UUID)
+    fact = Fact(tenants[0], replace(A_REQUEST, model_id=theirs))
     with pytest.raises(IntegrityError, match="fk_usage_facts"):
         Recorder().record([fact])
 

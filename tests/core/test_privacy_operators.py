@@ -36,7 +36,8 @@ def test_a_value_is_replaced_alike_in_all_of_a_tenants_data_and_in_every_spellin
 
 @given(st.sampled_from([Operator.PSEUDONYM, Operator.HASH]), values)
 def test_another_tenants_replacement_of_a_value_is_unrelated(operator, case):
-    assert replacement(operator, *case) != replacement(operator, *case, key=THEIRS)
+    entity, value = case
+    assert replacement(operator, entity, value) != replacement(operator, entity, value, key=THEIRS)
 
 
 def test_two_tenants_surrogates_meet_no_oftener_than_chance():

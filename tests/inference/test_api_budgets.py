@@ -10,6 +10,7 @@ import httpx
 import openai
 import pytest
 from openai import OpenAI
+from openai.types.chat import ChatCompletionMessageParam
 from sqlalchemy import update
 
 from core.catalogue import DEFAULT_CHAT_MODEL
@@ -28,7 +29,7 @@ from tests.inference.api_process import ApiProcess
 from tests.inference.conftest import Caller, publish
 
 A_CENT_EACH = {"unit_amount": Decimal(1)}
-QUESTION = [{"role": "user", "content": "What is the opposite of hot?"}]
+QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "What is the opposite of hot?"}]
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_a_request_that_fails_gives_its_room_back(capped: Caller) -> None:
     cap(capped.scope, 300)
     for _ in range(3):
         refused = capped.classify("support", "many words " * 300)
-        assert (refused.status_code, refused.json["error"]["code"]) == (400, "text_too_long")
+        assert (refused.status_code, refused.get_json()["error"]["code"]) == (400, "text_too_long")
     assert reserved(capped.scope) == 0
     assert capped.classify("support", "many words " * 300, truncate=True).status_code == 200
 
@@ -157,8 +158,8 @@ def test_while_a_payment_is_missing_keys_are_refused_and_work_at_once_when_it_ha
     suspend(capped, suspended=True)
     for refused in (capped.classify("support", "Where is my parcel?"), capped.get("/v1/models")):
         assert refused.status_code == 402
-        assert refused.json["error"]["code"] == "payment_required"
-        assert "page 'Invoices'" in refused.json["error"]["message"]
+        assert refused.get_json()["error"]["code"] == "payment_required"
+        assert "page 'Invoices'" in refused.get_json()["error"]["message"]
     with pytest.raises(PaymentMissing):
         classify(Asker(capped.scope, UsageSource.PLAYGROUND), "support", ["Where is my parcel?"])
     suspend(capped, suspended=False)

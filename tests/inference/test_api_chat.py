@@ -160,7 +160,7 @@ def test_personal_data_is_replaced_before_the_model_reads_it(client: OpenAI) -> 
 def test_the_answer_has_the_value_that_the_model_never_saw_whole_and_in_a_stream(
     client: OpenAI, caller: Caller
 ) -> None:
-    asked = {
+    asked: dict[str, Any] = {
         "messages": [
             {"role": "user", "content": "Repeat: Call us at noon."},
             {"role": "assistant", "content": "Call us at noon."},

@@ -13,7 +13,7 @@ from tests.inference.conftest import Caller, publish
 TEXT = "Where is my parcel?"
 
 
-def set_policy(caller: Caller, **values: object) -> None:
+def set_policy(caller: Caller, **values: Any) -> None:
     with tenant_session(caller.scope) as session:
         change_policy(session, caller.scope, **{"entities": ["PERSON"], **values})
         session.commit()
