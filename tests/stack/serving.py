@@ -21,6 +21,7 @@ class Stack:
         self.environ = {name: os.environ[name] for name in kept if name in os.environ}
         self.environ |= {name: str(free_port()) for name in ("WEB_PORT", "API_PORT", "POOL_PORT")}
         self.environ |= {"STATE_DIR": str(state), "PYTHONUNBUFFERED": "1"}
+        self.environ["TRIAL_CREDIT_CENTS"] = "0"  # so that the first cents are asked for
         self.output = state.parent / "output"
 
     def start(self) -> None:
