@@ -16,13 +16,19 @@ from wtforms.widgets import CheckboxInput, ListWidget
 from core.privacy.entities import CHOOSABLE, ENTITIES
 from core.privacy.types import Operator
 
-OPERATORS = {
-    Operator.PSEUDONYM: "A pseudonym: [PERSON_1]",
+_OPERATORS = {
+    Operator.PSEUDONYM: "A pseudonym: [{entity}_1]",
     Operator.SURROGATE: "A realistic value",
     Operator.MASK: "A mask: J*** S***",
     Operator.HASH: "A keyed hash",
     Operator.DROP: "Nothing but a mark: …",
 }
+
+
+def _choices(entity: str) -> list[SelectChoice]:
+    return [
+        SelectChoice(operator.value, title.format(entity=entity)) for operator, title in _OPERATORS.items()
+    ]
 
 
 class EntitiesField(SelectMultipleField):
@@ -42,7 +48,7 @@ for _entity in ENTITIES:
         _entity.name,
         SelectField(
             f"Replace by: {_entity.title}",
-            choices=[SelectChoice(operator.value, title) for operator, title in OPERATORS.items()],
+            choices=_choices(_entity.name),
             default=Operator.PSEUDONYM.value,
         ),
     )
