@@ -77,14 +77,14 @@ def measure(rows: list[dict[str, Any]], findings: list[list[Finding]]) -> Measur
 
 
 @pytest.fixture(scope="module")
-def measurements(shared_dir) -> dict[Policy, Measurement]:
+def measurements(shared_dir) -> dict[frozenset[str], Measurement]:
     path = shared_dir / "pii" / "presidio_synth_v2.jsonl"
     if not path.is_file():
         pytest.skip(f"There is no {path}.")
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     texts = [row["text"] for row in rows]
     return {
-        policy: measure(rows, Detector(policy).detect(texts))
+        policy.entities: measure(rows, Detector(policy).detect(texts))
         for policy in (DEFAULT_POLICY, Policy(ENTITY_NAMES))
     }
 
@@ -94,6 +94,6 @@ def measurements(shared_dir) -> dict[Policy, Measurement]:
 def test_no_less_is_found_and_no_more_than_the_documentation_says(
     measurements, policy, kind, recall, precision
 ):
-    measured = measurements[policy]
+    measured = measurements[policy.entities]
     assert measured.recall(kind) >= recall
     assert measured.precision(kind) >= precision
