@@ -12,7 +12,7 @@ from threading import Event, Lock
 
 import structlog
 
-from billing.ledger import Fact, UsageConflict, check, record_all
+from billing.ledger import Fact, check, record_all
 from core.db import operator_session
 
 log = structlog.get_logger(__name__)
@@ -27,6 +27,7 @@ class _Waiter:
 
     facts: Sequence[Fact]
     woken: Event = field(default_factory=Event)
+    is_durable: bool = False
     error: Exception | None = None
     leads: bool = False
 
@@ -53,8 +54,8 @@ class Recorder:
             waiter.woken.wait()
         if waiter.leads:
             self._lead()
-        if waiter.error is not None:
-            raise waiter.error
+        if not waiter.is_durable:
+            raise waiter.error or RuntimeError("The commit of a group of usage facts was cut off.")
 
     def _lead(self) -> None:
         """Commit for all that wait, the caller among them, and pass the lead on."""
@@ -86,7 +87,7 @@ def _commit(group: Sequence[_Waiter]) -> None:
         if len(group) == 1:
             group[0].error = error
             return
-        # One that the database refuses must not take the others' usage with it.
+        # One that the database or the ledger refuses must not take the others' usage with it.
         log.warning("group_commit_failed", waiters=len(group), error=type(error).__name__)
         for waiter in group:
             _commit([waiter])
@@ -95,12 +96,8 @@ def _commit(group: Sequence[_Waiter]) -> None:
 def _record(group: Sequence[_Waiter]) -> None:
     facts = [fact for waiter in group for fact in waiter.facts]
     with operator_session("one commit records the usage of every tenant that is waiting for it") as session:
-        already = iter(record_all(session.connection(), facts))
-        for waiter in group:
-            waiter.error = None
-            for fact in waiter.facts:
-                try:
-                    check(fact, next(already))
-                except UsageConflict as error:
-                    waiter.error = error
+        for fact, already in zip(facts, record_all(session.connection(), facts), strict=True):
+            check(fact, already)
         session.commit()
+    for waiter in group:
+        waiter.is_durable = True

@@ -90,6 +90,26 @@ def test_a_conflict_is_told_to_the_request_that_has_it(tenants):
     assert tuple(recorded(tenants[0])) == (1, 120)
 
 
+def test_of_a_chat_with_a_conflict_nothing_is_recorded(tenants):
+    recorder = Recorder()
+    written = Fact(tenants[0], replace(A_REQUEST, kind=UsageKind.CHAT_OUTPUT))
+    recorder.record([written])
+    read = Fact(tenants[0], replace(A_REQUEST, kind=UsageKind.CHAT_INPUT))
+    with pytest.raises(UsageConflict):
+        recorder.record([read, Fact(tenants[0], replace(written.usage, quantity=121))])
+    assert tuple(recorded(tenants[0])) == (1, 120)
+
+
+def test_a_commit_that_is_cut_off_is_acknowledged_to_nobody(tenants, monkeypatch):
+    def cut_off(*_):
+        raise SystemExit
+
+    monkeypatch.setattr("billing.recording.record_all", cut_off)
+    with pytest.raises(SystemExit):
+        Recorder().record([Fact(tenants[0], A_REQUEST)])
+    assert recorded(tenants[0])[0] == 0
+
+
 def test_both_facts_of_a_chat_are_recorded_or_neither(tenants):
     chat = [
         Fact(tenants[0], replace(A_REQUEST, kind=UsageKind.CHAT_INPUT)),

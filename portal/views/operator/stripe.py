@@ -1,5 +1,7 @@
 """What is on its way to Stripe and back: the outbox of usage reports, and the inbox of events."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -43,16 +45,12 @@ def reports() -> ResponseReturnValue:
 @staff(StaffPermission.INVOICES_WRITE)
 def retry_report(report_id: UUID) -> ResponseReturnValue:
     """Report again what Stripe rejected."""
-    with operator_session("report a tenant's usage to Stripe again") as db:
-        try:
-            outbox.retry(db, current_user.actor, report_id)
-        except ReportNotFound:
-            abort(404)
-        except ReportStateError as error:
-            flash(str(error), "error")
-        else:
-            db.commit()
-            flash("It is reported again within a minute.", "success")
+    with (
+        operator_session("report a tenant's usage to Stripe again") as db,
+        _telling("It is reported again within a minute."),
+    ):
+        outbox.retry(db, current_user.actor, report_id)
+        db.commit()
     return redirect(url_for("operator_stripe.reports"), code=303)
 
 
@@ -60,16 +58,12 @@ def retry_report(report_id: UUID) -> ResponseReturnValue:
 @staff(StaffPermission.INVOICES_WRITE)
 def give_up_report(report_id: UUID) -> ResponseReturnValue:
     """Let an item on the invoice ask for what Stripe rejected."""
-    with operator_session("have an invoice ask for a tenant's usage that Stripe rejected") as db:
-        try:
-            outbox.give_up(db, current_user.actor, report_id)
-        except ReportNotFound:
-            abort(404)
-        except ReportStateError as error:
-            flash(str(error), "error")
-        else:
-            db.commit()
-            flash("An item on the month's invoice asks for it.", "success")
+    with (
+        operator_session("have an invoice ask for a tenant's usage that Stripe rejected") as db,
+        _telling("An item on the month's invoice asks for it."),
+    ):
+        outbox.give_up(db, current_user.actor, report_id)
+        db.commit()
     return redirect(url_for("operator_stripe.reports"), code=303)
 
 
@@ -93,19 +87,28 @@ def events() -> ResponseReturnValue:
 @staff(StaffPermission.INVOICES_WRITE)
 def retry_event(event_id: UUID) -> ResponseReturnValue:
     """Have an event handled that was not so far."""
-    with operator_session("have an event of Stripe's handled again") as db:
-        try:
-            inbox.retry(db, current_user.actor, event_id)
-        except EventNotFound:
-            abort(404)
-        except EventStateError as error:
-            flash(str(error), "error")
-        else:
-            if jobs.is_on():
-                jobs.ring_for_event(db, event_id)
-            db.commit()
-            flash("It is handled within a minute.", "success")
+    with (
+        operator_session("have an event of Stripe's handled again") as db,
+        _telling("It is handled within a minute."),
+    ):
+        inbox.retry(db, current_user.actor, event_id)
+        if jobs.is_on():
+            jobs.ring_for_event(db, event_id)
+        db.commit()
     return redirect(url_for("operator_stripe.events"), code=303)
+
+
+@contextmanager
+def _telling(success: str) -> Iterator[None]:
+    """Tell how a change went: done, or why not; 404 where there is no such row."""
+    try:
+        yield
+    except (ReportNotFound, EventNotFound):
+        abort(404)
+    except (ReportStateError, EventStateError) as error:
+        flash(str(error), "error")
+    else:
+        flash(success, "success")
 
 
 def _status() -> ReportStatus | None:
