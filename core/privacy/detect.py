@@ -7,7 +7,7 @@ from core.privacy.engines import engines
 from core.privacy.normalise import normalise
 from core.privacy.placeholders import PLACEHOLDER_OR_ESCAPED
 from core.privacy.spans import keep_apart, shift, trim_name, windows
-from core.privacy.types import Finding, Policy
+from core.privacy.types import Finding, Mode, Policy
 
 # Characters that stand for others in formats, one for one so that offsets hold: the spaces and dashes of word
 # processors, and the full-width digits and signs of East Asian keyboards.
@@ -30,7 +30,8 @@ def warm_up() -> None:
 class Detector:
     """Finds what `policy` wants found. Cheap to make; every thread may use it."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, mode: Mode = Mode.FAST) -> None:
+        self._mode = mode
         self._entities = policy.entities if policy.enabled else frozenset[str]()
         self._allow_list = policy.allow_list
         self._deny_list = policy.deny_list if policy.enabled else frozenset[str]()

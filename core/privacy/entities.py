@@ -23,8 +23,14 @@ ENTITIES = (
     Entity(
         "LOCATION",
         "Places and addresses",
-        "Cities, countries, streets and landmarks, found by a language model.",
+        "Cities, countries and landmarks, found by a language model; postal addresses by their form as well.",
         "Leipzig",
+    ),
+    Entity(
+        "USERNAME",
+        "User names",
+        "Handles that begin with an @, and what is said to be a user name.",
+        "@ada_lovelace",
     ),
     Entity("EMAIL_ADDRESS", "E-mail addresses", "Any address with an @ and a domain.", "ada@example.com"),
     Entity(
@@ -47,6 +53,18 @@ ENTITIES = (
         "Written with separators, or nine digits where the words around them speak of social security.",
         "460-89-9847",
     ),
+    Entity(
+        "NATIONAL_ID",
+        "National identity and tax numbers",
+        "Numbers of 19 countries, by their check digits or where the words around them speak of one.",
+        "RSSMRA85T10A562S",
+    ),
+    Entity(
+        "ID_DOCUMENT",
+        "Passports and driving licences",
+        "Numbers behind the words passport, driving licence or identity card, in eight languages.",
+        "Passport no. C01X00T47",
+    ),
     Entity("IP_ADDRESS", "IP addresses", "IPv4 and IPv6.", "203.0.113.7"),
     Entity("MAC_ADDRESS", "MAC addresses", "Addresses of network cards.", "00:1A:2B:3C:4D:5E"),
     Entity(
@@ -60,6 +78,21 @@ ENTITIES = (
         "Names of organisations",
         "Found by a language model, which takes many product names and abbreviations for organisations.",
         "Halden & Rowe Ltd.",
+        by_default=False,
+    ),
+    Entity("AGE", "Ages", "How old somebody is.", "42 years old", by_default=False),
+    Entity(
+        "TITLE",
+        "Titles and occupations",
+        "Mr., Dr., Frau; what somebody is by profession, where a name stands beside it.",
+        "Prof. Dr.",
+        by_default=False,
+    ),
+    Entity(
+        "NATIONALITY",
+        "Nationalities and religions",
+        "Also of things: “a Spanish wine”.",
+        "Portuguese",
         by_default=False,
     ),
     Entity(

@@ -3,6 +3,9 @@
 # Of a number shorter than this, four digits would give too much away.
 _MIN_DIGITS_TO_SHOW_LAST_FOUR = 10
 _HIDDEN = "***"
+_WORDS = frozenset(
+    {"PERSON", "LOCATION", "ORGANIZATION", "TITLE", "NATIONALITY", "USERNAME", "URL", "DATE_TIME", "CUSTOM"}
+)
 
 
 def mask(entity: str, value: str) -> str:
@@ -10,7 +13,7 @@ def mask(entity: str, value: str) -> str:
     digits = [char for char in value if char.isdigit()]
     if entity == "EMAIL_ADDRESS":
         return "@".join(_first_letter(part) for part in value.split("@"))
-    if entity in {"PERSON", "LOCATION", "ORGANIZATION", "URL", "DATE_TIME", "CUSTOM"}:
+    if entity in _WORDS:
         return " ".join(_first_letter(word) for word in value.split())
     if len(digits) >= _MIN_DIGITS_TO_SHOW_LAST_FOUR and entity in {
         "CREDIT_CARD",

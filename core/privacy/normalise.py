@@ -4,9 +4,9 @@ import ipaddress
 import unicodedata
 
 _DIGITS_ONLY = frozenset({"CREDIT_CARD", "US_SSN"})
-_LETTERS_AND_DIGITS = frozenset({"IBAN_CODE", "MAC_ADDRESS"})
+_LETTERS_AND_DIGITS = frozenset({"IBAN_CODE", "MAC_ADDRESS", "NATIONAL_ID", "ID_DOCUMENT"})
 _CASE_MATTERS = frozenset({"CRYPTO"})
-_NAMES = frozenset({"PERSON", "ORGANIZATION", "LOCATION"})
+_NAMES = frozenset({"PERSON", "ORGANIZATION", "LOCATION", "TITLE", "NATIONALITY"})
 
 
 def normalise(entity: str, value: str) -> str:

@@ -25,6 +25,8 @@ _PLACES = (
     "Rosedale Silverton Southmoor Stonefield Thornbury Westbrook Willowby"
 ).split()
 _TRADES = "Analytics Logistics Foods Systems Textiles Energy Optics Marine Paper Tools".split()
+_TITLES = ("Mr.", "Ms.", "Dr.", "Prof.")
+_NATIONALITIES = "Austrian Belgian Chilean Danish Finnish Icelandic Kenyan Latvian Maltese Peruvian".split()
 _MONTHS = ("January February March April May June July August September October November December").split()
 
 
@@ -47,7 +49,7 @@ class _Draw:
 
 def find_surrogate(entity: str, value: str, digest: bytes) -> str | None:
     """A value of the kind `entity` in the shape of `value`, drawn by `digest` (32 bytes); None for kinds that have
-    none: what somebody lists, and Bitcoin addresses."""
+    none: what somebody lists, Bitcoin addresses, and the numbers of authorities."""
     make = _MAKERS.get(entity)
     return None if make is None else make(value, _Draw(digest))
 
@@ -110,6 +112,22 @@ def _date(_value: str, draw: _Draw) -> str:
     return f"{1 + draw.below(28)} {draw.one_of(_MONTHS)} {1930 + draw.below(90)}"
 
 
+def _age(_value: str, draw: _Draw) -> str:
+    return str(20 + draw.below(60))
+
+
+def _title(_value: str, draw: _Draw) -> str:
+    return draw.one_of(_TITLES)
+
+
+def _nationality(_value: str, draw: _Draw) -> str:
+    return draw.one_of(_NATIONALITIES)
+
+
+def _username(_value: str, draw: _Draw) -> str:
+    return f"@{draw.one_of(_GIVEN).lower()}_{draw.digits(6)}"
+
+
 def _url(_value: str, draw: _Draw) -> str:
     return f"https://example.{draw.one_of(('com', 'org', 'net'))}/{draw.below(16**10):010x}"
 
@@ -125,6 +143,10 @@ _MAKERS: dict[str, Callable[[str, _Draw], str]] = {
     "US_SSN": _ssn,
     "IP_ADDRESS": _ip,
     "MAC_ADDRESS": _mac,
+    "USERNAME": _username,
+    "AGE": _age,
+    "TITLE": _title,
+    "NATIONALITY": _nationality,
     "DATE_TIME": _date,
     "URL": _url,
 }

@@ -15,6 +15,17 @@ class Operator(StrEnum):
     DROP = "drop"
 
 
+class Mode(StrEnum):
+    """How hard the detector looks: FAST for a request, which waits for it; STRICT for an upload, which is kept."""
+
+    FAST = "fast"
+    STRICT = "strict"
+
+
+class DetectionFailed(Exception):
+    """A text could not be searched, so that nothing may be done with it. Says nothing of the text."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
     """Personal data in a text: characters `start` to `end` (exclusive), of kind `entity`.
