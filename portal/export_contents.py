@@ -8,13 +8,16 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, Table, select
+from sqlalchemy import LargeBinary, RowMapping, Table, select
 from sqlalchemy.orm import Session
 
 from core.models.all import Base
 from core.models.datasets import DatasetVersion
 from core.models.files import ApiFile
 from core.models.models import Adapter
+from core.models.privacy import PrivacyPolicy
+from core.privacy.sealed_lists import open_lists
+from core.storage import TenantKey
 
 TABLES = (
     "adapters",
@@ -60,15 +63,17 @@ class StoredFile:
     digest: str | None
 
 
-def rows(session: Session, table_name: str) -> Iterator[bytes]:
-    """A table's rows of the session's tenant, each a line of JSON, oldest first; streamed."""
+def rows(session: Session, key: TenantKey, table_name: str) -> Iterator[bytes]:
+    """A table's rows of the session's tenant, whose key is `key`, each a line of JSON, oldest first; streamed."""
     table = Base.metadata.tables[table_name]
-    columns = _columns(table)
+    names = [column.name for column in _columns(table)]
     found = session.execute(
-        select(*columns).order_by(table.c.created_at, table.c.id).execution_options(yield_per=_ROWS_AT_ONCE)
+        select(table).order_by(table.c.created_at, table.c.id).execution_options(yield_per=_ROWS_AT_ONCE)
     )
-    for row in found:
-        values = {column.name: value for column, value in zip(columns, row, strict=True)}
+    for row in found.mappings():
+        values = {name: row[name] for name in names}
+        if table_name == PrivacyPolicy.__tablename__:
+            values |= _listed_values(key, row)
         yield json.dumps(values, default=_plain, ensure_ascii=False).encode() + b"\n"
 
 
@@ -99,6 +104,12 @@ def _columns(table: Table) -> list[Any]:
         and column.name not in _SECRETS
         and not isinstance(column.type, LargeBinary)
     ]
+
+
+def _listed_values(key: TenantKey, policy: RowMapping) -> dict[str, list[str]]:
+    """The lists of a policy's row, which the database holds sealed."""
+    allowed, denied = open_lists(key, policy["version"], policy["sealed_lists"])
+    return {"allow_list": sorted(allowed), "deny_list": sorted(denied)}
 
 
 def _plain(value: object) -> str:

@@ -141,7 +141,7 @@ def _write(scope: TenantScope, export_id: UUID) -> None:
         with blob_store().open_writer(key, name) as writer:
             with zipfile.ZipFile(writer, "w", zipfile.ZIP_DEFLATED) as archive:
                 for table in export_contents.TABLES:
-                    rows = export_contents.rows(session, table)
+                    rows = export_contents.rows(session, key, table)
                     entries.append(_add(archive, f"tables/{table}.jsonl", rows, note))
                     note()
                 for file in stored:

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models.base import Base, TenantOwned, tenant_foreign_key
@@ -13,7 +13,8 @@ class PrivacyPolicy(TenantOwned, Base):
     """One version of a tenant's policy, or of one that a model of its own has; none is ever altered.
 
     Versions are numbered through, so that a number names one policy. The highest of a model is in force for it, unless
-    that is `withdrawn`; else the highest of those without a model is.
+    that is `withdrawn`; else the highest of those without a model is. `sealed_lists` are the values that it names, for
+    core/privacy/sealed_lists.py.
     """
 
     __tablename__ = "privacy_policies"
@@ -21,8 +22,7 @@ class PrivacyPolicy(TenantOwned, Base):
     version: Mapped[int]
     entities: Mapped[list[str]]
     operators: Mapped[dict[str, Any]]
-    allow_list: Mapped[list[str]]
-    deny_list: Mapped[list[str]]
+    sealed_lists: Mapped[bytes | None] = mapped_column(LargeBinary)
     enabled: Mapped[bool]
     reason: Mapped[str | None] = mapped_column(String(500))
     model_id: Mapped[UUID | None]

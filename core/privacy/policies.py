@@ -1,6 +1,6 @@
 """A tenant's privacy policies, its own and its models': the version in force, and the next one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -9,11 +9,14 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from core import audit
+from core.crypto import TenantKey
 from core.models.models import Model
 from core.models.privacy import PrivacyPolicy
 from core.privacy.entities import CHOOSABLE, CUSTOM, DEFAULT_POLICY, ENTITY_NAMES
 from core.privacy.normalise import normalise
+from core.privacy.sealed_lists import open_lists, seal_lists
 from core.privacy.types import Operator, Policy
+from core.storage import tenant_key
 from core.tenancy import ActorKind, Permission, TenantScope
 
 MAX_LISTED_VALUES = 1000
@@ -41,20 +44,19 @@ def current_policy(session: Session, tenant_id: UUID, model_id: UUID | None = No
     row = None if model_id is None else find_latest(session, tenant_id, model_id)
     if row is None or row.withdrawn:
         row = find_latest(session, tenant_id)
-    return policy_of(row)
+    return DEFAULT_POLICY if row is None else policy_of(row, tenant_key(session, tenant_id))
 
 
-def policy_of(row: PrivacyPolicy | Row[Any] | None) -> Policy:
-    """The policy that a row, or one of a query with its columns, holds; DEFAULT_POLICY for none."""
-    if row is None:
-        return DEFAULT_POLICY
+def policy_of(row: PrivacyPolicy | Row[Any], key: TenantKey) -> Policy:
+    """The policy that a row, or one of a query with its columns, holds, whose tenant's key is `key`."""
+    allowed, denied = open_lists(key, row.version, row.sealed_lists)
     return Policy(
         # An entity that this release no longer knows cannot be found.
         entities=frozenset(row.entities) & ENTITY_NAMES,
-        allow_list=frozenset(row.allow_list),
+        allow_list=allowed,
         enabled=row.enabled,
         version=row.version,
-        deny_list=frozenset(row.deny_list),
+        deny_list=denied,
         operators={entity: Operator(operator) for entity, operator in row.operators.items()},
     )
 
@@ -94,14 +96,12 @@ def change_policy(
     policy = PrivacyPolicy(
         entities=_check_entities(entities, enabled, denied),
         operators=_check_operators(operators),
-        allow_list=allowed,
-        deny_list=denied,
         enabled=enabled,
         reason=_check_reason(reason, enabled),
         model_id=model_id,
         withdrawn=False,
     )
-    return _put_in_force(session, scope, policy)
+    return _put_in_force(session, scope, policy, allowed, denied)
 
 
 def withdraw_policy(session: Session, scope: TenantScope, model_id: UUID) -> PrivacyPolicy:
@@ -110,8 +110,6 @@ def withdraw_policy(session: Session, scope: TenantScope, model_id: UUID) -> Pri
     policy = PrivacyPolicy(
         entities=[],
         operators={},
-        allow_list=[],
-        deny_list=[],
         enabled=True,
         model_id=model_id,
         withdrawn=True,
@@ -119,7 +117,13 @@ def withdraw_policy(session: Session, scope: TenantScope, model_id: UUID) -> Pri
     return _put_in_force(session, scope, policy)
 
 
-def _put_in_force(session: Session, scope: TenantScope, policy: PrivacyPolicy) -> PrivacyPolicy:
+def _put_in_force(
+    session: Session,
+    scope: TenantScope,
+    policy: PrivacyPolicy,
+    allowed: Collection[str] = (),
+    denied: Collection[str] = (),
+) -> PrivacyPolicy:
     if policy.model_id is not None and not _has_model(session, scope.tenant_id, policy.model_id):
         raise NoSuchModel
     # Two admins at once must not make the same version; a rollback frees the lock too.
@@ -131,6 +135,7 @@ def _put_in_force(session: Session, scope: TenantScope, policy: PrivacyPolicy) -
     )
     policy.tenant_id = scope.tenant_id
     policy.version = (latest or 0) + 1
+    policy.sealed_lists = seal_lists(tenant_key(session, scope.tenant_id), policy.version, allowed, denied)
     policy.created_by_id = scope.actor.id if scope.actor.kind is ActorKind.USER else None
     session.add(policy)
     session.flush()
@@ -142,8 +147,8 @@ def _put_in_force(session: Session, scope: TenantScope, policy: PrivacyPolicy) -
         "enabled": policy.enabled,
         "entities": policy.entities,
         "operators": policy.operators,
-        "allowed_values": len(policy.allow_list),
-        "denied_values": len(policy.deny_list),
+        "allowed_values": len(allowed),
+        "denied_values": len(denied),
         "reason": policy.reason,
     }
     audit.record(session, scope, "policy.changed", policy, detail)

@@ -17,6 +17,7 @@ from core.models.budgets import Budget
 from core.models.models import Adapter, Model
 from core.models.privacy import PrivacyPolicy
 from core.models.tenants import Tenant
+from core.privacy.entities import DEFAULT_POLICY
 from core.privacy.policies import policy_of
 from core.privacy.types import Policy
 from core.storage import TenantKey, open_tenant_key
@@ -154,10 +155,11 @@ def _ready(tenant_id: UUID, row: Row[*tuple[Any, ...]], tasks: Collection[Task])
 def _of_tenant(tenant_id: UUID, row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
     if row.payment_suspended_at is not None:
         raise PaymentMissing(REFUSAL)
+    key = open_tenant_key(tenant_id, row.wrapped_data_key)
     return {
         "is_capped": row.is_capped,
-        "policy": policy_of(None if row.version is None else row),
-        "key": open_tenant_key(tenant_id, row.wrapped_data_key),
+        "policy": DEFAULT_POLICY if row.version is None else policy_of(row, key),
+        "key": key,
         "tier": row.plan_code,
     }
 
@@ -188,8 +190,7 @@ _COLUMNS = (
     PrivacyPolicy.version,
     PrivacyPolicy.entities,
     PrivacyPolicy.operators,
-    PrivacyPolicy.allow_list,
-    PrivacyPolicy.deny_list,
+    PrivacyPolicy.sealed_lists,
     PrivacyPolicy.enabled,
     Tenant.wrapped_data_key,
     Tenant.payment_suspended_at,

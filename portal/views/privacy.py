@@ -15,9 +15,11 @@ from core.privacy.policies import (
     change_policy,
     current_policy,
     find_latest,
+    policy_of,
     withdraw_policy,
 )
 from core.privacy.types import Policy
+from core.storage import tenant_key
 from core.tenancy import Permission
 from portal.access import allow
 from portal.forms import errors
@@ -125,6 +127,7 @@ def _page(form: PolicyForm, model: Model | None = None) -> str:
         .order_by(PrivacyPolicy.version.desc())
         .limit(_VERSIONS_SHOWN)
     )
+    key = tenant_key(db(), scope().tenant_id)
     return render_template(
         "privacy/index.html",
         form=form,
@@ -134,7 +137,7 @@ def _page(form: PolicyForm, model: Model | None = None) -> str:
         policy=current_policy(db(), scope().tenant_id, model.id if model else None),
         entities={entity.name: entity for entity in ENTITIES},
         models=[] if model else _models(),
-        versions=[(row, author, name) for row, author, name in rows],
+        versions=[(row, policy_of(row, key), author, name) for row, author, name in rows],
     )
 
 

@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select
 
-from core.db import tenant_session
+from core.crypto import KeyRejected
+from core.db import operator_session, tenant_session
 from core.models.audit import AuditEvent
 from core.models.models import Model
 from core.models.privacy import PrivacyPolicy
@@ -21,9 +22,12 @@ from core.privacy.policies import (
     PolicyError,
     change_policy,
     current_policy,
+    policy_of,
     withdraw_policy,
 )
+from core.privacy.sealed_lists import open_lists
 from core.privacy.types import Operator
+from core.storage import tenant_key
 from core.tenancy import Permission, PermissionDenied, system_scope
 
 
@@ -60,10 +64,11 @@ def test_the_newest_version_is_in_force_and_the_others_stay(scope):
         frozenset({"Big Ben"}),
     )
     with tenant_session(scope) as session:
+        key = tenant_key(session, scope.tenant_id)
         versions = session.scalars(select(PrivacyPolicy).order_by(PrivacyPolicy.version)).all()
-    assert [(row.version, row.entities, row.allow_list) for row in versions] == [
-        (1, ["PERSON"], ["Acme"]),
-        (2, ["PERSON", "URL"], ["Big Ben"]),
+    assert [(row.version, row.entities, policy_of(row, key).allow_list) for row in versions] == [
+        (1, ["PERSON"], {"Acme"}),
+        (2, ["PERSON", "URL"], {"Big Ben"}),
     ]
 
 
@@ -162,6 +167,21 @@ def test_operators_and_the_list_of_what_is_always_replaced_are_kept(scope):
     assert policy.operator("URL") is Operator.PSEUDONYM
 
 
+def test_listed_values_are_in_the_database_only_sealed_for_their_tenant_and_version(scope, make_tenant):
+    row = change(scope, allow_list=["Ada Lovelace"], deny_list=["Käthe"])
+    assert row.sealed_lists is not None
+    assert not any(value.encode() in row.sealed_lists for value in ("Ada", "Käthe"))
+    with tenant_session(scope) as session:
+        key = tenant_key(session, scope.tenant_id)
+    other = make_tenant().id
+    with operator_session("test") as session:
+        others_key = tenant_key(session, other)
+    assert open_lists(key, row.version, row.sealed_lists) == ({"Ada Lovelace"}, {"Käthe"})
+    for wrong_key, version in ((others_key, row.version), (key, row.version + 1)):
+        with pytest.raises(KeyRejected):
+            open_lists(wrong_key, version, row.sealed_lists)
+
+
 @pytest.fixture
 def model(scope):
     with tenant_session(scope) as session:
@@ -220,8 +240,6 @@ def test_a_kind_that_this_release_does_not_know_is_not_looked_for(scope):
                 version=7,
                 entities=["PERSON", "HOROSCOPE"],
                 operators={},
-                allow_list=[],
-                deny_list=[],
                 enabled=True,
                 withdrawn=False,
             )

@@ -14,6 +14,7 @@ from core.clock import now
 from core.db import operator_session, tenant_session
 from core.models.exports import DataExport, ExportStatus
 from core.models.users import User
+from core.privacy.policies import change_policy
 from core.queues import Queue, rq_queue
 from core.tenancy import Role
 from portal import export_contents, exports, periodic
@@ -77,6 +78,15 @@ def test_an_archive_has_the_tenants_rows_and_files_and_no_others(archive, admin,
     assert archive.read(rows).count(b"\n") == 60
     (sent,) = [name for name in archive.namelist() if name.startswith("files/")]
     assert b"Where is my parcel?" in archive.read(sent)
+
+
+def test_an_archive_has_the_values_of_the_policies_lists(admin):
+    with tenant_session(admin.scope) as session:
+        change_policy(session, admin.scope, entities=["PERSON"], allow_list=["Acme"], deny_list=["Halden"])
+        session.commit()
+    assert make(admin).status is ExportStatus.READY
+    (policy,) = map(json.loads, archive_of(admin).read("tables/privacy_policies.jsonl").splitlines())
+    assert (policy["allow_list"], policy["deny_list"]) == (["Acme"], ["Halden"])
 
 
 def test_an_archive_says_which_file_is_missing(archive):

@@ -1,0 +1,79 @@
+"""The migration that seals the lists of policies: they stay what they were, and nothing of them stays in plain."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from psycopg import Connection, sql
+
+from core.config import get_settings
+from core.crypto import new_data_key
+from core.privacy.sealed_lists import open_lists
+from core.storage import open_tenant_key
+from stack.postgres import OWNER
+from tests.services import Services
+
+ALLOWED, DENIED = "Quoll-Harbour Institute", "Zephyrine Quoll 7731"
+
+
+@pytest.fixture
+def database(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
+    """The superuser's connection to a database as it was before the lists were sealed."""
+    name = f"sealing_{uuid4().hex[:8]}"
+    with services.postgres.connect() as server:
+        server.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(OWNER))
+        )
+        monkeypatch.setenv("DATABASE_URL", os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}")
+        migrate("0015")
+        with services.postgres.connect(name) as connection:
+            yield connection
+        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def migrate(revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", "migrations")
+    command.upgrade(config, revision)
+
+
+def add_policy(database: Connection, wrapped_data_key: bytes, tenant_id: object) -> None:
+    database.execute(
+        "INSERT INTO tenants (id, name, status, wrapped_data_key, terms_version) VALUES (%s, 'T', 'active', %s, '1')",
+        [tenant_id, wrapped_data_key],
+    )
+    database.execute(
+        "INSERT INTO privacy_policies (tenant_id, id, version, entities, operators, allow_list, deny_list, enabled, withdrawn)"
+        " VALUES (%s, %s, 3, '[]', '{}', jsonb_build_array(%s::text), jsonb_build_array(%s::text), true, false)",
+        [tenant_id, uuid4(), ALLOWED, DENIED],
+    )
+
+
+def file_of_the_table(database: Connection, services: Services) -> bytes:
+    database.execute("CHECKPOINT")
+    (path,) = database.execute("SELECT pg_relation_filepath('privacy_policies')").fetchone() or ("",)
+    return Path(services.postgres.data, path).read_bytes()
+
+
+def test_lists_are_sealed_with_their_tenants_key_and_leave_the_tables_file(database, services):
+    tenant_id = uuid4()
+    wrapped = new_data_key(get_settings().master_key, tenant_id)
+    add_policy(database, wrapped, tenant_id)
+    assert DENIED.encode() in file_of_the_table(database, services)
+
+    migrate("0016")
+
+    (sealed,) = database.execute("SELECT sealed_lists FROM privacy_policies").fetchone() or (None,)
+    assert open_lists(open_tenant_key(tenant_id, wrapped), 3, sealed) == ({ALLOWED}, {DENIED})
+    for value in (ALLOWED, DENIED):
+        assert value.encode() not in file_of_the_table(database, services)
+
+
+def test_lists_of_a_tenant_whose_key_is_destroyed_are_dropped(database):
+    add_policy(database, b"", uuid4())
+    migrate("0016")
+    assert database.execute("SELECT sealed_lists FROM privacy_policies").fetchall() == [(None,)]
