@@ -1,6 +1,7 @@
 """Every table, for whoever needs the whole schema: the migrations and the tests."""
 
 from core.models import (
+    account_mail,
     api_keys,
     audit,
     batches,
@@ -15,6 +16,7 @@ from core.models import (
     kept_answers,
     models,
     notifications,
+    passkeys,
     payments,
     privacy,
     retention,
@@ -30,6 +32,7 @@ from core.models.base import Base
 
 __all__ = [
     "Base",
+    "account_mail",
     "api_keys",
     "audit",
     "batches",
@@ -44,6 +47,7 @@ __all__ = [
     "kept_answers",
     "models",
     "notifications",
+    "passkeys",
     "payments",
     "privacy",
     "retention",

@@ -13,11 +13,15 @@ from core.tenancy import Role
 
 
 class User(HasSecondFactor, TenantOwned, Base):
-    """A person who signs in to the portal. An e-mail address is kept in lower case and belongs to one user."""
+    """A person who signs in to the portal. An e-mail address is kept in lower case and belongs to one user.
+
+    `email_verified_at` is when they showed that they read what is sent there.
+    """
 
     __tablename__ = "users"
 
     email: Mapped[str] = mapped_column(String(254), unique=True)
+    email_verified_at: Mapped[datetime | None]
     name: Mapped[str] = mapped_column(String(120))
     password_hash: Mapped[str] = mapped_column(String(200))
     role: Mapped[Role] = mapped_column(StrEnumColumn(Role))
