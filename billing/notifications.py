@@ -38,6 +38,8 @@ class Event(StrEnum):
     PAST_DUE = "payment.past_due"
     SUSPENDED = "payment.suspended"
     REINSTATED = "payment.reinstated"
+    DELETION_REQUESTED = "tenant.deletion_requested"
+    DELETION_WITHDRAWN = "tenant.deletion_withdrawn"
 
 
 def notify(

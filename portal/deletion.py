@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from billing.notifications import Event, notify
 from core import audit
 from core.clock import now
 from core.config import get_settings
@@ -57,6 +58,15 @@ def request_deletion(session: Session, actor: Actor, tenant_id: UUID, typed_name
     tenant.status = TenantStatus.DELETING
     _record(session, actor, "tenant.deletion_requested", tenant, {"due_at": deletion.due_at.isoformat()})
     session.flush()
+    _tell(
+        session,
+        deletion,
+        Event.DELETION_REQUESTED,
+        subject=f"{tenant.name} is to be deleted",
+        body=f"{tenant.name} is to be deleted for good on {deletion.due_at:%Y-%m-%d %H:%M} UTC, as {_by(actor)} asked "
+        "for. Its API keys are refused from now on. Until then an admin can keep it after all, on the page Delete of "
+        "the portal.",
+    )
     return deletion
 
 
@@ -69,6 +79,29 @@ def withdraw_deletion(session: Session, actor: Actor, tenant_id: UUID) -> None:
     deletion.withdrawn_at = now()
     tenant.status = deletion.previous_status
     _record(session, actor, "tenant.deletion_withdrawn", tenant, {})
+    _tell(
+        session,
+        deletion,
+        Event.DELETION_WITHDRAWN,
+        subject=f"{tenant.name} is kept",
+        body=f"{tenant.name} is not deleted: {_by(actor)} took that back. Its API keys work again.",
+    )
+
+
+def _by(actor: Actor) -> str:
+    return "the operator's staff" if actor.kind is ActorKind.STAFF else actor.label
+
+
+def _tell(session: Session, deletion: TenantDeletion, event: Event, *, subject: str, body: str) -> None:
+    notify(
+        session,
+        deletion.tenant_id,
+        event,
+        f"{event}:{deletion.id}",
+        subject=subject,
+        body=body,
+        payload={"due_at": deletion.due_at.isoformat()},
+    )
 
 
 def _lock(session: Session, tenant_id: UUID) -> Tenant:

@@ -31,6 +31,7 @@ EXPECTED = {
     "billing/stripe/checkout.py",
     "billing/stripe/drafts.py",
     "billing/stripe/inbox.py",
+    "billing/stripe/leaving.py",
     "billing/stripe/locks.py",
     "billing/stripe/meter_errors.py",
     "billing/stripe/mirror.py",

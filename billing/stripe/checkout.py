@@ -18,6 +18,7 @@ from core.audit import record_for_tenant
 from core.clock import now
 from core.db import operator_session
 from core.models.stripe import StripeCustomer
+from core.models.tenants import Tenant, TenantStatus
 from core.tenancy import Actor
 
 CHECKOUT_ID = "{CHECKOUT_SESSION_ID}"
@@ -119,7 +120,12 @@ def refresh_card(client: StripeClient, customer_id: str, actor: Actor) -> None:
     """Bring what we know of a customer's card up to what Stripe has. Raises StripeUnavailable or StripeRefused."""
     with operator_session("mirror a customer of Stripe's") as session:
         hold_object(session, customer_id)
-        customer = session.scalar(select(StripeCustomer).filter_by(customer_id=customer_id))
+        customer = session.scalar(
+            select(StripeCustomer)
+            .join(Tenant, Tenant.id == StripeCustomer.tenant_id)
+            # What was destroyed does not come back.
+            .where(StripeCustomer.customer_id == customer_id, Tenant.status != TenantStatus.DELETED)
+        )
         if customer is None:
             return
         path = f"/v1/customers/{customer_id}"

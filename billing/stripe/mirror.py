@@ -15,6 +15,7 @@ from billing.stripe.times import find_moment, moment
 from core.clock import now
 from core.db import operator_session
 from core.models.stripe import StripeCustomer, StripeInvoice
+from core.models.tenants import Tenant, TenantStatus
 
 _ORDER = {"draft": 0, "open": 1, "uncollectible": 2, "paid": 3, "void": 3}
 """How far an invoice of each status has come: one that was given up can still be paid or made void."""
@@ -55,10 +56,15 @@ def take(session: Session, answer: dict[str, Any], at: datetime) -> StripeInvoic
     row.amount_due_cents, row.amount_paid_cents = answer["amount_due"], answer["amount_paid"]
     row.attempt_count = answer["attempt_count"]
     row.next_payment_attempt = find_moment(answer["next_payment_attempt"])
-    row.hosted_url = answer.get("hosted_invoice_url")
+    row.hosted_url = None if _is_destroyed(session, customer.tenant_id) else answer.get("hosted_invoice_url")
     row.payment_failed_at = _failed_at(answer)
     session.flush()
     return row
+
+
+def _is_destroyed(session: Session, tenant_id: UUID) -> bool:
+    """Whether the page of an invoice, which shows people's addresses, is none of ours to lead to any more."""
+    return session.get_one(Tenant, tenant_id).status is TenantStatus.DELETED
 
 
 def _failed_at(answer: dict[str, Any]) -> datetime | None:

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from sqlalchemy import select
 
-from billing.stripe import inbox, mirror, subscriptions
+from billing.stripe import inbox, leaving, mirror, subscriptions
 from billing.stripe.checkout import refresh_card
 from billing.stripe.client import StripeClient, StripeMissing
 from billing.stripe.following import STRIPE
@@ -25,7 +25,8 @@ log = structlog.get_logger(__name__)
 
 
 def sweep(client: StripeClient, at: datetime | None = None) -> int:
-    """Put into the inbox what events of the last days it lacks, and fetch every customer's open ends anew.
+    """Put into the inbox what events of the last days it lacks, fetch every customer's open ends anew, and delete
+    the customers that are tenants no more.
 
     Returns how many events there were. Raises StripeUnavailable, after which it is to be run again.
     """
@@ -34,6 +35,7 @@ def sweep(client: StripeClient, at: datetime | None = None) -> int:
     inbox.handle_due(client, at)
     _fetch_customers(client, at)
     _fetch_invoices(client, at)
+    leaving.end_all(client, at)
     log.info("stripe_swept", events=found)
     return found
 
@@ -61,7 +63,11 @@ def _thin_events(client: StripeClient, since: datetime) -> Iterator[dict[str, An
 
 def _fetch_customers(client: StripeClient, at: datetime) -> None:
     with operator_session("find every tenant that is at Stripe") as session:
-        customers = session.execute(select(StripeCustomer.customer_id, StripeCustomer.subscription_id)).all()
+        customers = session.execute(
+            select(StripeCustomer.customer_id, StripeCustomer.subscription_id).where(
+                StripeCustomer.deleted_at.is_(None)
+            )
+        ).all()
     for customer_id, subscription_id in customers:
         try:
             refresh_card(client, customer_id, STRIPE)

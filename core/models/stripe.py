@@ -27,7 +27,8 @@ class StripeCustomer(TenantOwned, Base):
     """A tenant at Stripe: its customer, subscription and card. `card` is `{"brand", "last4", "exp_month", "exp_year"}`.
 
     Stripe collects every month's invoice from the month `collects_from` on. `counted_from` has for each usage kind the
-    moment from which its subscription counts it, in ISO form: what was used before, an invoice item asks for.
+    moment from which its subscription counts it, in ISO form: what was used before, an invoice item asks for. From
+    `deleted_at` on Stripe has no such customer any more: the tenant was destroyed, and its last month collected.
     """
 
     __tablename__ = "stripe_customers"
@@ -40,6 +41,7 @@ class StripeCustomer(TenantOwned, Base):
     counted_from: Mapped[dict[str, Any] | None]
     card: Mapped[dict[str, Any] | None]
     fetched_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
 
     @classmethod
     def constraints(cls) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from tests.fake_stripe.account import Account, Object, in_range, merged_metadata, page
 from tests.fake_stripe.routes import PAGE, answers
+from tests.fake_stripe.subscriptions import end
 
 _DETAILS = "name email description address phone tax_exempt preferred_locales metadata invoice_settings"
 
@@ -61,6 +62,9 @@ def update(account: Account, params: Object, key: str) -> Object:
 @answers("delete", "/v1/customers/{customer}")
 def delete(account: Account, _params: Object, key: str) -> Object:
     customer = account.get("customer", key, "customer")
+    for subscription in account.of("subscription", customer=key):
+        if subscription["status"] != "canceled":
+            end(account, subscription)
     account.emit("customer.deleted", customer)
     customer["_deleted"] = True
     return {"id": key, "object": "customer", "deleted": True}

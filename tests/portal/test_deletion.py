@@ -17,6 +17,7 @@ from core.db import operator_engine, operator_session, tenant_session
 from core.models.all import Base
 from core.models.base import TenantOwned
 from core.models.billing import Invoice
+from core.models.notifications import Notification
 from core.models.tenants import Tenant, TenantDeletion, TenantStatus
 from core.models.usage import UsageFact, UsageKind, UsageSource
 from core.queues import Queue, enqueue, rq_queue
@@ -127,6 +128,17 @@ def test_keys_are_refused_at_once_and_work_again_when_it_is_taken_back(acme):
     with operator_session("test") as session:
         assert api_keys.verify(session, plain).scope.tenant_id == id_of(acme)
     assert "This tenant is to be deleted" not in acme.client.get("/models").get_data(as_text=True)
+
+
+def test_its_people_are_told_when_it_is_asked_for_and_when_it_is_kept(acme):
+    ask(acme)
+    acme.client.post("/deletion/withdraw")
+    with tenant_session(acme.scope) as session:
+        told = session.execute(
+            select(Notification.subject, Notification.body).order_by(Notification.created_at)
+        ).all()
+    assert [subject for subject, _ in told] == ["Acme Ltd is to be deleted", "Acme Ltd is kept"]
+    assert all(f"{EMAIL} " in body for _, body in told)
 
 
 def test_a_tenant_may_be_asked_for_again_after_it_was_kept(acme):
