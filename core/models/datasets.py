@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, String, Text, UniqueConstraint
+from sqlalchemy import Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.catalogue import Task
@@ -41,7 +41,8 @@ class Dataset(TenantOwned, Base):
 class DatasetVersion(TenantOwned, Base):
     """One upload, from the raw file (`upload_blob`, deleted once imported) to the pseudonymised rows (`blob`).
 
-    Once READY nothing changes any more: `digest` is the SHA-256 of the stored rows.
+    Once READY nothing changes any more: `digest` is the SHA-256 of the stored rows. `corrections_revision` counts how
+    often its findings have been corrected.
     """
 
     __tablename__ = "dataset_versions"
@@ -68,6 +69,7 @@ class DatasetVersion(TenantOwned, Base):
     labels: Mapped[list[str] | None]
     split_counts: Mapped[dict[str, Any] | None]
     policy_version: Mapped[int | None]
+    corrections_revision: Mapped[int] = mapped_column(default=0)
     created_by_id: Mapped[UUID | None]
     ready_at: Mapped[datetime | None]
 
@@ -78,4 +80,28 @@ class DatasetVersion(TenantOwned, Base):
             tenant_foreign_key("dataset_id", "datasets", ondelete="CASCADE"),
             tenant_foreign_key("created_by_id", "users"),
             Index(None, "status"),
+        )
+
+
+class FindingCorrection(TenantOwned, Base):
+    """What somebody said of a value in an upload: that it is personal data of the kind `entity`, or (None) that it is none.
+
+    The value is sealed under the tenant's key; `digest` is its keyed digest, by which a value is corrected once. It is
+    deleted together with the upload.
+    """
+
+    __tablename__ = "finding_corrections"
+
+    version_id: Mapped[UUID]
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    sealed_value: Mapped[bytes] = mapped_column(LargeBinary)
+    entity: Mapped[str | None] = mapped_column(String(40))
+    created_by_id: Mapped[UUID | None]
+
+    @classmethod
+    def constraints(cls) -> tuple[Any, ...]:
+        return (
+            UniqueConstraint("tenant_id", "version_id", "digest"),
+            tenant_foreign_key("version_id", "dataset_versions", ondelete="CASCADE"),
+            tenant_foreign_key("created_by_id", "users"),
         )
