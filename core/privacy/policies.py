@@ -104,6 +104,32 @@ def change_policy(
     return _put_in_force(session, scope, policy, allowed, denied)
 
 
+def list_value(session: Session, scope: TenantScope, value: str, *, denied: bool) -> PrivacyPolicy:
+    """Have the tenant's next policy always (`denied`), or else never, replace `value`; all else stays. Audited.
+
+    Raises PermissionDenied and PolicyError.
+    """
+    scope.require(Permission.PRIVACY_WRITE)
+    _lock(session, scope.tenant_id)
+    latest, policy = find_latest(session, scope.tenant_id), current_policy(session, scope.tenant_id)
+    spelling = normalise(CUSTOM, value)
+    allow_list, deny_list = (
+        {listed for listed in values if normalise(CUSTOM, listed) != spelling}
+        for values in (policy.allow_list, policy.deny_list)
+    )
+    (deny_list if denied else allow_list).add(value)
+    return change_policy(
+        session,
+        scope,
+        entities=policy.entities,
+        allow_list=allow_list,
+        deny_list=deny_list,
+        operators=policy.operators,
+        enabled=policy.enabled,
+        reason=None if latest is None else latest.reason,
+    )
+
+
 def withdraw_policy(session: Session, scope: TenantScope, model_id: UUID) -> PrivacyPolicy:
     """Have the tenant's policy hold for its model again, audited. Raises PermissionDenied and NoSuchModel."""
     scope.require(Permission.PRIVACY_WRITE)
@@ -126,10 +152,7 @@ def _put_in_force(
 ) -> PrivacyPolicy:
     if policy.model_id is not None and not _has_model(session, scope.tenant_id, policy.model_id):
         raise NoSuchModel
-    # Two admins at once must not make the same version; a rollback frees the lock too.
-    session.execute(
-        select(func.pg_advisory_xact_lock(func.hashtextextended(f"privacy policy {scope.tenant_id}", 0)))
-    )
+    _lock(session, scope.tenant_id)
     latest = session.scalar(
         select(func.max(PrivacyPolicy.version)).where(PrivacyPolicy.tenant_id == scope.tenant_id)
     )
@@ -153,6 +176,13 @@ def _put_in_force(
     }
     audit.record(session, scope, "policy.changed", policy, detail)
     return policy
+
+
+def _lock(session: Session, tenant_id: UUID) -> None:
+    """Until the transaction ends, no other makes the tenant's next version: two at once would make the same one."""
+    session.execute(
+        select(func.pg_advisory_xact_lock(func.hashtextextended(f"privacy policy {tenant_id}", 0)))
+    )
 
 
 def _has_model(session: Session, tenant_id: UUID, model_id: UUID) -> bool:

@@ -22,6 +22,7 @@ from core.privacy.policies import (
     PolicyError,
     change_policy,
     current_policy,
+    list_value,
     policy_of,
     withdraw_policy,
 )
@@ -246,3 +247,41 @@ def test_a_kind_that_this_release_does_not_know_is_not_looked_for(scope):
         )
         session.commit()
     assert current(scope).entities == {"PERSON"}
+
+
+def listed(scope, value, *, denied):
+    with tenant_session(scope) as session:
+        list_value(session, scope, value, denied=denied)
+        session.commit()
+    return current(scope)
+
+
+def test_a_value_that_is_listed_leaves_the_rest_of_the_policy_as_it_is(scope):
+    change(scope, allow_list=["Acme"], deny_list=["Halden"], operators={"PERSON": Operator.MASK})
+    before = current(scope)
+    after = listed(scope, "Big Ben", denied=False)
+    assert after == replace(before, version=2, allow_list=frozenset({"Acme", "Big Ben"}))
+
+
+def test_a_value_that_is_listed_leaves_the_other_list_in_whatever_spelling(scope):
+    change(scope, allow_list=["Acme  Ltd"])
+    policy = listed(scope, "ACME Ltd", denied=True)
+    assert (policy.allow_list, policy.deny_list) == (frozenset(), frozenset({"ACME Ltd"}))
+
+
+def test_values_listed_at_once_are_all_listed(scope):
+    ready = Barrier(4)
+
+    def add(number):
+        ready.wait()
+        listed(scope, f"Value {number}", denied=False)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(4)))
+    assert current(scope).allow_list == {f"Value {number}" for number in range(4)}
+
+
+def test_who_may_not_change_the_policy_lists_no_value(scope):
+    reader = replace(scope, permissions=frozenset({Permission.PRIVACY_READ, Permission.DATASETS_WRITE}))
+    with tenant_session(reader) as session, pytest.raises(PermissionDenied):
+        list_value(session, reader, "Acme", denied=False)
