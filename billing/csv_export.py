@@ -2,11 +2,10 @@
 
 import csv
 import io
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-_FORMULA_STARTS = ("=", "+", "-", "@")
-_CONTROLS = ("\t", "\r", "\n")
+from core.spreadsheets import inert
+
 _CHUNK_CHARACTERS = 1 << 16
 
 
@@ -21,20 +20,9 @@ def iter_csv(header: Sequence[str], rows: Iterable[Sequence[str | int]]) -> Iter
     writer = csv.writer(out)
     writer.writerow(header)
     for row in rows:
-        writer.writerow([_safe(cell) for cell in row])
+        writer.writerow([inert(cell) if isinstance(cell, str) else cell for cell in row])
         if out.tell() > _CHUNK_CHARACTERS:
             yield out.getvalue()
             out.seek(0)
             out.truncate()
     yield out.getvalue()
-
-
-def _safe(cell: str | int) -> str | int:
-    if isinstance(cell, str) and (cell.startswith(_CONTROLS) or _as_read(cell).startswith(_FORMULA_STARTS)):
-        return f"'{cell}"
-    return cell
-
-
-def _as_read(cell: str) -> str:
-    """As a lenient spreadsheet takes it: wide forms of the signs count, spaces before them do not."""
-    return unicodedata.normalize("NFKC", cell).lstrip()

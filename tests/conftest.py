@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from redis import Redis
 
 from tests.services import Cleaner, RunningServices, Services, set_environment
@@ -19,6 +20,10 @@ pytest_plugins = ["tests.people", "tests.chromium", "tests.fake_stripe.fixtures"
 
 ALONE = "main"
 SHARED = Path(__file__).parents[2] / "shared"
+
+# How long an example takes says more about the machine, which others use too, than about the code.
+settings.register_profile("adaptary", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("adaptary")
 
 _chosen = pytest.StashKey[Services]()
 _running = pytest.StashKey[RunningServices]()

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from core.spreadsheets import inert
 from training.data.rows import ChatRow, MultiLabelRow, StoredRow, TaggedRow, TextRow
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _ROWS_AT_ONCE = 500
 
 
@@ -21,7 +21,7 @@ def rows_csv(rows: Iterable[StoredRow]) -> Iterator[bytes]:
         columns = _columns(row)
         if count == 1:
             writer.writerow(("row", *columns, "split"))
-        writer.writerow((row.row, *map(_inert, columns.values()), row.split.value))
+        writer.writerow((row.row, *map(inert, columns.values()), row.split.value))
         if count % _ROWS_AT_ONCE == 0:
             yield _drain(buffer)
     yield _drain(buffer)
@@ -42,11 +42,6 @@ def _columns(row: StoredRow) -> dict[str, str]:
 
 def _json(values: Sequence[Any]) -> str:
     return json.dumps(values, ensure_ascii=False)
-
-
-def _inert(value: str) -> str:
-    """`value` such that a spreadsheet takes it for text: one that begins like a formula would be run."""
-    return "'" + value if value.lstrip(" ").startswith(_FORMULA_STARTS) else value
 
 
 def _drain(buffer: io.StringIO) -> bytes:
