@@ -39,10 +39,10 @@ def adapter_file(
     if settings.method is Method.LORA:
         metadata |= {"rank": str(settings.rank), "alpha": str(alpha(settings.rank))}
     stored = {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
-    return _with_sorted_header(save(stored, metadata=metadata))
+    return with_sorted_header(save(stored, metadata=metadata))
 
 
-def _with_sorted_header(data: bytes) -> bytes:
+def with_sorted_header(data: bytes) -> bytes:
     """The file with the names in its header in order. safetensors writes them in another one every time, and a file
     that is made again should have the digest that it had."""
     end = 8 + int.from_bytes(data[:8], "little")
