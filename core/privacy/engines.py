@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from core.privacy.names import NameFinder
-    from core.privacy.recognizers import PatternFinder
+    from core.privacy.patterns.finder import PatternFinder
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def _load() -> Engines:
     logging.getLogger("presidio-analyzer").disabled = True
     with _hidden("torch", "transformers", "tensorflow"):
         from core.privacy.names import NameFinder
-        from core.privacy.recognizers import PatternFinder
+        from core.privacy.patterns.finder import PatternFinder
 
         return Engines(PatternFinder(), NameFinder())
 
