@@ -23,6 +23,8 @@ from core.tenancy import TenantScope
 log = structlog.get_logger(__name__)
 
 _SET_TENANT = text("SELECT set_config('app.tenant_id', :tenant_id, true)")
+# DISCARD ALL but for prepared statements, which read as whoever runs them, and cost time to prepare anew.
+_CLEAR_SESSION = b"CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); DISCARD TEMP; RESET ALL"
 _SCOPE = "scope"
 _CALLBACKS = "after_commit"
 _USED_AT = "used_at"
@@ -52,14 +54,14 @@ def _make_engine(url: str) -> Engine:
                 raise DisconnectionError(str(type(error))) from None  # and the pool makes another
 
     @event.listens_for(engine, "reset")
-    def reset_settings(connection: Any, _record: Any, _state: Any) -> None:
-        # A setting made per session rather than per transaction outlives its checkout, and would show
+    def clear_session(connection: Any, _record: Any, _state: Any) -> None:
+        # What is made per session rather than per transaction outlives its checkout, and would show
         # the next request another tenant's rows.
         connection.rollback()
         # Not by a cursor, which takes longer than the server does.
-        result = connection.pgconn.exec_(b"RESET ALL")
+        result = connection.pgconn.exec_(_CLEAR_SESSION)
         if result.status != ExecStatus.COMMAND_OK:
-            raise DisconnectionError("A connection's settings could not be reset.")  # and the pool drops it
+            raise DisconnectionError("A connection's session could not be cleared.")  # and the pool drops it
 
     @event.listens_for(engine, "handle_error")
     def hide_values(context: ExceptionContext) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from hashlib import sha256
 from uuid import uuid4
 
@@ -37,6 +38,12 @@ PASSWORD = "correct horse battery"
 _FILE = b'{"text": "Where is my parcel?", "label": "a"}\n'
 
 
+@cache
+def _password_hash() -> str:
+    """Made once: it is slow on purpose."""
+    return hash_password(PASSWORD)
+
+
 @dataclass(frozen=True)
 class World:
     """A tenant's objects: `arguments` by the names that routes give their ids, and a plain API key."""
@@ -63,7 +70,7 @@ def build_world(scope: TenantScope) -> World:
             User,
             email=f"{uuid4()}@example.com",
             name="Grace",
-            password_hash=hash_password(PASSWORD),
+            password_hash=_password_hash(),
             role=Role.VIEWER,
         )
         signed_in = owned(
