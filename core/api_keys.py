@@ -7,22 +7,23 @@ import hmac
 import secrets
 import string
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core import audit
 from core.clock import now
 from core.config import get_settings
-from core.models.api_keys import ApiKey
+from core.models.api_keys import ApiKey, ApiKeyModel
 from core.models.tenants import Tenant, TenantStatus
 from core.networks import is_within
-from core.tenancy import Actor, ActorKind, TenantScope, key_permissions
+from core.tenancy import EVERYTHING, Actor, ActorKind, Endpoint, Reach, TenantScope, key_permissions
 
 PREFIX = "ad_live_"
 SHOWN_PREFIX_LENGTH = len(PREFIX) + 4
@@ -46,6 +47,10 @@ class TooManyKeys(Exception):
 
 class AddressNotAllowed(Exception):
     """The key is good, but not where the request comes from."""
+
+
+class DefaultModelOutOfReach(Exception):
+    """The default model is none of those that the key is to be limited to; the message says what to do."""
 
 
 class AlreadyReplaced(Exception):
@@ -109,6 +114,7 @@ def create(
     may_predict: bool = True,
     may_manage: bool = False,
     default_model_id: UUID | None = None,
+    reach: Reach = EVERYTHING,
     limits: KeyLimits = KeyLimits(),
     networks: Sequence[str] = (),
     expires_at: datetime | None = None,
@@ -116,23 +122,27 @@ def create(
     """Add a key to `scope`'s tenant: its row, and the plain key, which nothing can show again.
 
     One that `may_predict` calls models, one that `may_manage` has the permissions to send files, start fine-tunes
-    and delete models. The model of `default_model_id` answers requests that name none. With `networks` (CIDR), only
-    requests from there are let in.
+    and delete models. Beyond its `reach` there are no models and no endpoints for it. The model of `default_model_id`
+    answers requests that name none. With `networks` (CIDR), only requests from there are let in.
 
-    Raises TooManyKeys.
+    Raises TooManyKeys and DefaultModelOutOfReach.
     """
+    if default_model_id is not None and not reach.covers(default_model_id):
+        raise DefaultModelOutOfReach("Choose the default model among the models that the key may call.")
     key = ApiKey(
         tenant_id=scope.tenant_id,
         name=name,
         may_predict=may_predict,
         may_manage=may_manage,
+        is_limited_to_models=reach.models is not None,
+        endpoints=None if reach.endpoints is None else sorted(reach.endpoints),
         default_model_id=default_model_id,
         requests_per_minute=limits.requests_per_minute,
         tokens_per_minute=limits.tokens_per_minute,
         networks=list(networks) or None,
         expires_at=expires_at,
     )
-    plain = _add(session, scope, key)
+    plain = _add(session, scope, key, reach.models or ())
     audit.record(session, scope, "key.created", key, {"name": name, "may_manage": may_manage})
     return key, plain
 
@@ -150,7 +160,7 @@ def replace(session: Session, scope: TenantScope, key: ApiKey, overlap: timedelt
     copied = {name: getattr(key, name) for name in _COPIED}
     lasts = None if key.expires_at is None else key.expires_at - key.created_at
     new = ApiKey(tenant_id=scope.tenant_id, expires_at=None if lasts is None else at + lasts, **copied)
-    plain = _add(session, scope, new)
+    plain = _add(session, scope, new, reach_of(session, key).models or ())
     key.replaced_by_id = new.id
     key.expires_at = min(at + overlap, key.expires_at or at + overlap)
     detail = {"name": key.name, "prefix": key.prefix, "expires_at": key.expires_at.isoformat()}
@@ -163,6 +173,8 @@ _COPIED = (
     "name",
     "may_predict",
     "may_manage",
+    "is_limited_to_models",
+    "endpoints",
     "default_model_id",
     "requests_per_minute",
     "tokens_per_minute",
@@ -170,8 +182,8 @@ _COPIED = (
 )
 
 
-def _add(session: Session, scope: TenantScope, key: ApiKey) -> str:
-    """Store the row of a new key; the plain key. Raises TooManyKeys."""
+def _add(session: Session, scope: TenantScope, key: ApiKey, models: Collection[UUID | str]) -> str:
+    """Store the row of a new key, and the ids of the models it is limited to; the plain key. Raises TooManyKeys."""
     active = select(func.count()).where(ApiKey.tenant_id == scope.tenant_id, active_keys())
     if (session.scalar(active) or 0) >= MAXIMUM_ACTIVE:
         raise TooManyKeys(f"A tenant may have {MAXIMUM_ACTIVE} active keys. Revoke one that nothing uses.")
@@ -181,7 +193,24 @@ def _add(session: Session, scope: TenantScope, key: ApiKey) -> str:
     key.created_by_id = scope.actor.id if scope.actor.kind is ActorKind.USER else None
     session.add(key)
     session.flush()
+    for model in models:
+        one = {"model_id": model} if isinstance(model, UUID) else {"base_model": model}
+        session.add(ApiKeyModel(tenant_id=scope.tenant_id, api_key_id=key.id, **one))
+    session.flush()
     return plain
+
+
+def reach_of(session: Session, key: ApiKey) -> Reach:
+    """How far `key` goes."""
+    models = None
+    if key.is_limited_to_models:
+        rows = session.scalars(select(ApiKeyModel).where(ApiKeyModel.api_key_id == key.id))
+        models = frozenset(row.model_id or row.base_model or "" for row in rows)
+    return Reach(models, _endpoints(key.endpoints))
+
+
+def _endpoints(names: Collection[str] | None) -> frozenset[Endpoint] | None:
+    return None if names is None else frozenset(map(Endpoint, names))
 
 
 def active_keys() -> ColumnElement[bool]:
@@ -226,14 +255,26 @@ def verify(session: Session | Connection, plain: str, address: str | None = None
     if key.status is not TenantStatus.ACTIVE:
         raise TenantSuspended("This tenant is suspended. Ask the operator why.")
     permissions = key_permissions(may_predict=key.may_predict, may_manage=key.may_manage)
+    models = None
+    if key.is_limited_to_models:
+        models = frozenset((*(key.model_ids or ()), *(key.base_models or ())))
+    reach = Reach(models, _endpoints(key.endpoints))
     return VerifiedKey(
         id=key.id,
-        scope=TenantScope(key.tenant_id, Actor(ActorKind.API_KEY, key.id, key.name), permissions),
+        scope=TenantScope(key.tenant_id, Actor(ActorKind.API_KEY, key.id, key.name), permissions, reach),
         default_model_id=key.default_model_id,
         requests_per_minute=key.requests_per_minute,
         tokens_per_minute=key.tokens_per_minute,
         is_payment_missing=key.payment_suspended_at is not None,
     )
+
+
+def _limited_to(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """What the key's rows of models hold in `column`, as an array; read for limited keys alone."""
+    held = select(func.array_agg(column)).where(
+        ApiKeyModel.tenant_id == ApiKey.tenant_id, ApiKeyModel.api_key_id == ApiKey.id, column.is_not(None)
+    )
+    return case((ApiKey.is_limited_to_models, held.scalar_subquery()))
 
 
 # Made once: to build it anew at every request takes longer than to run it.
@@ -244,6 +285,10 @@ _BY_DIGEST = (
         ApiKey.name,
         ApiKey.may_predict,
         ApiKey.may_manage,
+        ApiKey.is_limited_to_models,
+        _limited_to(ApiKeyModel.model_id).label("model_ids"),
+        _limited_to(ApiKeyModel.base_model).label("base_models"),
+        ApiKey.endpoints,
         ApiKey.networks,
         ApiKey.expires_at,
         ApiKey.default_model_id,

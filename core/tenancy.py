@@ -135,6 +135,50 @@ def key_permissions(*, may_predict: bool, may_manage: bool) -> frozenset[Permiss
     return KEY_PERMISSIONS
 
 
+class Endpoint(StrEnum):
+    """What models can be called by, as an API key may be limited to."""
+
+    CLASSIFY = "classify"
+    TAG = "tag"
+    CHAT = "chat"
+    EMBEDDINGS = "embeddings"
+    ANONYMIZE = "anonymize"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What an API key is limited to; None is no limit.
+
+    `models` holds ids: of the tenant's own models, and of base models. All others do not exist for the key.
+    """
+
+    models: frozenset[UUID | str] | None = None
+    endpoints: frozenset[Endpoint] | None = None
+
+    def covers(self, model: UUID | str) -> bool:
+        """Whether the model of that id exists for the key."""
+        return self.models is None or model in self.models
+
+    def require(self, endpoint: Endpoint) -> None:
+        """Raise PermissionDenied where the key may not call models by `endpoint`."""
+        if self.endpoints is not None and endpoint not in self.endpoints:
+            allowed = ", ".join(sorted(self.endpoints))
+            raise PermissionDenied(
+                f"This API key may not be used to {_VERBS[endpoint]}: it is limited to {allowed}."
+            )
+
+
+EVERYTHING = Reach()
+
+_VERBS = {
+    Endpoint.CLASSIFY: "classify",
+    Endpoint.TAG: "tag",
+    Endpoint.CHAT: "chat",
+    Endpoint.EMBEDDINGS: "make embeddings",
+    Endpoint.ANONYMIZE: "anonymize",
+}
+
+
 class ActorKind(StrEnum):
     USER = "user"
     API_KEY = "api_key"
@@ -153,11 +197,15 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class TenantScope:
-    """Proof that an actor was admitted to one tenant, with the permissions that they have there."""
+    """Proof that an actor was admitted to one tenant, with the permissions that they have there.
+
+    `reach` is how far they go for an API key; for everybody else it has no limit.
+    """
 
     tenant_id: UUID
     actor: Actor
     permissions: frozenset[Permission]
+    reach: Reach = EVERYTHING
 
     def allows(self, permission: Permission) -> bool:
         return permission in self.permissions

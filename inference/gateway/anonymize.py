@@ -3,20 +3,19 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from uuid import UUID
 
 import structlog
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from core.catalogue import DEFAULT_BASE_MODEL, Architecture, Task
+from core.catalogue import Task
 from core.db import tenant_connection
 from core.models.usage import UsageKind
-from core.tenancy import Permission
+from core.tenancy import Endpoint, Permission, TenantScope
 from inference.gateway.metering import Asker
 from inference.gateway.prediction import check_texts
 from inference.gateway.protect import Standing, protect_together
-from inference.gateway.targets import Target, find_base_target, find_target
+from inference.gateway.targets import Target, find_policy_target, find_target
 from inference.gateway.token_counts import count_tokens
 
 log = structlog.get_logger(__name__)
@@ -61,11 +60,12 @@ def anonymize(
     Raises PermissionDenied, or a PredictionError, and then nothing is billed.
     """
     asker.scope.require(Permission.PREDICT)
+    asker.scope.reach.require(Endpoint.ANONYMIZE)
     check_texts(texts)
     started = time.perf_counter()
     # No connection is held from here to the ledger: to find names takes its time.
     with tenant_connection(asker.scope) as connection:
-        target = _find(connection, asker.scope.tenant_id, model)
+        target = _find(connection, asker.scope, model)
     tokens = count_tokens(texts)
     with asker.reserve(target, {UsageKind.PREDICTION: sum(tokens)}):
         protected = protect_together(texts, target.policy, target.key)
@@ -89,8 +89,8 @@ def anonymize(
     return anonymized
 
 
-def _find(connection: Connection, tenant_id: UUID, model: str | None) -> Target:
+def _find(connection: Connection, scope: TenantScope, model: str | None) -> Target:
     """Whose policy it is; no model answers, so that none is in the ledger."""
     if model is None:
-        return find_base_target(connection, tenant_id, DEFAULT_BASE_MODEL, Architecture.ENCODER)
-    return replace(find_target(connection, tenant_id, model, _ANY_TASK), model_id=None, adapter_id=None)
+        return find_policy_target(connection, scope)
+    return replace(find_target(connection, scope, model, _ANY_TASK), model_id=None, adapter_id=None)

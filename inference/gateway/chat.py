@@ -15,7 +15,7 @@ from billing.ledger import Usage
 from core.catalogue import Architecture
 from core.db import tenant_connection
 from core.models.usage import UsageKind
-from core.tenancy import Permission
+from core.tenancy import Endpoint, Permission, TenantScope
 from inference.gateway.bounds import chat_bound
 from inference.gateway.metering import Asker
 from inference.gateway.pool_client import pool_client
@@ -176,15 +176,16 @@ class _Run:
         asker: Asker,
         messages: Sequence[Message],
         sampling: Sampling,
-        find: Callable[[Connection, UUID], Target],
+        find: Callable[[Connection, TenantScope], Target],
     ) -> None:
         asker.scope.require(Permission.PREDICT)
+        asker.scope.reach.require(Endpoint.CHAT)
         check_messages(messages)
         self._started = time.perf_counter()
         self.asker = asker
         # No connection is held from here to the ledger: the pool takes its time.
         with tenant_connection(asker.scope) as connection:
-            self.target = find(connection, asker.scope.tenant_id)
+            self.target = find(connection, asker.scope)
         contents = [message.content for message in messages]
         protected = protect_together(contents, self.target.policy, self.target.key)
         self.restore = protected.restorer()
@@ -243,10 +244,10 @@ def check_messages(messages: Sequence[Message]) -> None:
 
 
 def _find(
-    connection: Connection, tenant_id: UUID, *, name: str | None, default_model_id: UUID | None = None
+    connection: Connection, scope: TenantScope, *, name: str | None, default_model_id: UUID | None = None
 ) -> Target:
     if name is None:
-        return find_default_target(connection, tenant_id, default_model_id)
+        return find_default_target(connection, scope, default_model_id)
     if is_base(name):
-        return find_base_target(connection, tenant_id, name, Architecture.DECODER)
-    return find_target(connection, tenant_id, name, CHATTING)
+        return find_base_target(connection, scope, name, Architecture.DECODER)
+    return find_target(connection, scope, name, CHATTING)

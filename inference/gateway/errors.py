@@ -18,6 +18,7 @@ from inference.gateway.prediction import (
     ModelNotFound,
     ModelNotReady,
     NoDefaultModel,
+    NotSearched,
     PaymentMissing,
     PoolBusy,
     PoolUnavailable,
@@ -111,6 +112,7 @@ _PREDICTION_ERRORS: dict[type[PredictionError], tuple[int, ErrorType, str]] = {
     PaymentMissing: (402, ErrorType.BILLING, "payment_required"),
     PromptTooLong: (400, ErrorType.INVALID_REQUEST, "context_length_exceeded"),
     PoolUnavailable: (503, ErrorType.OVERLOADED, "unavailable"),
+    NotSearched: (503, ErrorType.OVERLOADED, "not_searched"),
     ClientLeft: (400, ErrorType.INVALID_REQUEST, "client_left"),  # for the log: nobody reads it
     ModelBroken: (500, ErrorType.SERVER, "model_broken"),
 }

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from core.audit import record
 from core.clock import now
 from core.db import after_commit
+from core.file_names import seal_filename
 from core.models.files import ApiFile, FilePurpose
 from core.storage import Blob, blob_store, tenant_key
 from core.tenancy import Permission, TenantScope
@@ -26,12 +27,12 @@ def add_file(
     file = ApiFile(
         id=file_id,
         tenant_id=scope.tenant_id,
-        filename=filename,
         purpose=purpose,
         size_bytes=blob.size,
         digest=blob.digest,
         blob=blob.name,
     )
+    seal_filename(tenant_key(session, scope.tenant_id), file, filename)
     session.add(file)
     session.flush()
     record(session, scope, "file.uploaded", file, {"purpose": purpose.value, "bytes": blob.size})

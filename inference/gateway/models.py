@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from core.audit import record
 from core.catalogue import BaseModel, list_base_models
 from core.clock import now
-from core.db import after_commit
+from core.db import ScopedSession, after_commit
 from core.models.fine_tune_jobs import RUNNING_STATUSES, FineTuneJob, JobStatus
 from core.models.models import Adapter, Model
 from core.storage import blob_store, tenant_key
@@ -19,27 +19,33 @@ from inference.gateway.errors import ApiError, ErrorType
 _LONGEST_OLD_NAME = 50
 
 
-def list_own(session: Session) -> Sequence[tuple[Model, Adapter | None]]:
-    """The session's tenant's models with the adapter that answers, by name."""
+def list_own(session: ScopedSession) -> Sequence[tuple[Model, Adapter | None]]:
+    """The models of the session's tenant that its scope reaches, with the adapter that answers, by name."""
     rows = session.execute(
         select(Model, Adapter)
         .outerjoin(Adapter, Adapter.id == Model.current_adapter_id)
         .where(Model.deleted_at.is_(None))
         .order_by(Model.name)
     )
-    return [(model, adapter) for model, adapter in rows]
+    return [(model, adapter) for model, adapter in rows if session.scope.reach.covers(model.id)]
+
+
+def list_bases(scope: TenantScope) -> Sequence[BaseModel]:
+    """The base models that `scope` reaches."""
+    return [base for base in list_base_models() if scope.reach.covers(base.id)]
 
 
 def find_base(name: str) -> BaseModel | None:
     return next((base for base in list_base_models() if base.id == name), None)
 
 
-def find_own(session: Session, name: str) -> Model | None:
-    """The tenant's model of that name."""
+def find_own(session: ScopedSession, name: str) -> Model | None:
+    """The tenant's model of that name, if the session's scope reaches it."""
     if "\0" in name:  # which Postgres takes in no text, and no name has
         return None
     found = select(Model).where(Model.name == name, Model.deleted_at.is_(None))
-    return session.scalars(found).one_or_none()
+    model = session.scalars(found).one_or_none()
+    return model if model is not None and session.scope.reach.covers(model.id) else None
 
 
 def model_not_found() -> ApiError:
@@ -47,14 +53,14 @@ def model_not_found() -> ApiError:
     return ApiError(404, ErrorType.NOT_FOUND, "model_not_found", message, param="model")
 
 
-def delete_model(session: Session, scope: TenantScope, name: str) -> None:
+def delete_model(session: ScopedSession, scope: TenantScope, name: str) -> None:
     """Delete the tenant's model: nobody can call it any more, its weights go, and its name is free again.
 
     What it was used for stays in the ledger, so its row does too. The caller commits. Raises ApiError where there
     is no such model, where it is a base model, and while a fine-tune of it has not ended.
     """
     scope.require(Permission.MODELS_WRITE)
-    if find_base(name) is not None:
+    if find_base(name) is not None and scope.reach.covers(name):
         message = f"{name!r} is a base model, which all tenants share. Only your own models can be deleted."
         raise ApiError(403, ErrorType.PERMISSION, "base_model", message, param="model")
     model = find_own(session, name)

@@ -4,7 +4,6 @@ ledger."""
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
-from uuid import UUID
 
 import structlog
 from sqlalchemy import Connection
@@ -14,7 +13,7 @@ from core.catalogue import Architecture, Task
 from core.db import tenant_connection
 from core.models.usage import UsageKind
 from core.storage import blob_store
-from core.tenancy import Permission
+from core.tenancy import Endpoint, Permission, TenantScope
 from inference.gateway import protect
 from inference.gateway.bounds import texts_bound
 from inference.gateway.metering import Asker
@@ -63,10 +62,8 @@ def classify(
 
     Raises PermissionDenied, or a PredictionError, and then nothing is billed.
     """
-    run = _Run(asker, texts, truncate, finish)
-    target = run.find(
-        lambda connection, tenant_id: find_target(connection, tenant_id, model_name, CLASSIFYING)
-    )
+    run = _Run(asker, Endpoint.CLASSIFY, texts, truncate, finish)
+    target = run.find(lambda connection, scope: find_target(connection, scope, model_name, CLASSIFYING))
     several = target.task is Task.MULTI_LABEL
 
     def fill(scores: dict[str, float], tokens: int, truncated: bool, text: Protected) -> Result:
@@ -90,8 +87,8 @@ def tag(
     finish: Finish | None = None,
 ) -> Tagging:
     """Find the entities in `texts`, with offsets in the texts as they came. Everything else is as in `classify`."""
-    run = _Run(asker, texts, truncate, finish)
-    target = run.find(lambda connection, tenant_id: find_target(connection, tenant_id, model_name, TAGGING))
+    run = _Run(asker, Endpoint.TAG, texts, truncate, finish)
+    target = run.find(lambda connection, scope: find_target(connection, scope, model_name, TAGGING))
 
     def fill(entities: list[dict[str, Any]], tokens: int, truncated: bool, text: Protected) -> Tagged:
         return Tagged(tokens, truncated, text.replacements, tuple(_entity(one, text) for one in entities))
@@ -108,11 +105,9 @@ def embed(
     finish: Finish | None = None,
 ) -> Embeddings:
     """Vectors of `texts` from an encoder of the catalogue itself. Everything else is as in `classify`."""
-    run = _Run(asker, texts, truncate, finish)
+    run = _Run(asker, Endpoint.EMBEDDINGS, texts, truncate, finish)
     target = run.find(
-        lambda connection, tenant_id: find_base_target(
-            connection, tenant_id, base_model, Architecture.ENCODER
-        )
+        lambda connection, scope: find_base_target(connection, scope, base_model, Architecture.ENCODER)
     )
 
     def fill(vector: list[float], tokens: int, truncated: bool, text: Protected) -> Embedded:
@@ -124,8 +119,11 @@ def embed(
 class _Run:
     """One request on its way: what all of these calls do alike."""
 
-    def __init__(self, asker: Asker, texts: Sequence[str], truncate: bool, finish: Finish | None) -> None:
+    def __init__(
+        self, asker: Asker, endpoint: Endpoint, texts: Sequence[str], truncate: bool, finish: Finish | None
+    ) -> None:
         asker.scope.require(Permission.PREDICT)
+        asker.scope.reach.require(endpoint)
         check_texts(texts)
         self._started = time.perf_counter()
         self._asker = asker
@@ -133,10 +131,10 @@ class _Run:
         self._truncate = truncate
         self._finish = finish
 
-    def find(self, find: Callable[[Connection, UUID], Target]) -> Target:
+    def find(self, find: Callable[[Connection, TenantScope], Target]) -> Target:
         # No connection is held from here to the ledger: the pool may take its time.
         with tenant_connection(self._asker.scope) as connection:
-            return find(connection, self._asker.scope.tenant_id)
+            return find(connection, self._asker.scope)
 
     def answer(self, target: Target, ask: Callable[..., PoolAnswer], fill: Fill[Of]) -> Answers[Of]:
         """Ask the pool, put the usage into the ledger, and return what the pool said."""

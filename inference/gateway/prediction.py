@@ -90,6 +90,10 @@ class PoolUnavailable(PredictionError):
     """The pool does not answer, or not as agreed."""
 
 
+class NotSearched(PredictionError):
+    """The search for personal data failed, so that the texts went no further."""
+
+
 class ClientLeft(PredictionError):
     """Whoever asked has hung up, and waits for no answer."""
 

@@ -4,15 +4,19 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from core.privacy.detect import Detector
 from core.privacy.normalise import normalise
 from core.privacy.numbers import Numbering
 from core.privacy.placeholders import PLACEHOLDER, escape, find_escaped
 from core.privacy.pseudonymise import Pseudonymiser, generalise, privacy_key
 from core.privacy.restore import Restorer
-from core.privacy.types import Finding, Operator, Policy
+from core.privacy.types import DetectionFailed, Finding, Operator, Policy
 from core.storage import TenantKey
-from inference.gateway.prediction import Replacement
+from inference.gateway.prediction import NotSearched, Replacement
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class Protected:
 
 def protect(texts: Sequence[str], policy: Policy, key: TenantKey) -> list[Protected]:
     """Replace personal data in each text as `policy` says, a pseudonym by its kind, `[PERSON]`: what the model saw in
-    training too."""
+    training too. Raises NotSearched."""
     pseudonymiser = Pseudonymiser(privacy_key(key), policy)
 
     def read(finding: Finding, text: str) -> str:
@@ -61,7 +65,7 @@ def protect(texts: Sequence[str], policy: Policy, key: TenantKey) -> list[Protec
         return generalise(pseudonymiser.replacement(finding.entity, text[finding.start : finding.end]))
 
     protected = []
-    for text, findings in zip(texts, Detector(policy).detect(texts), strict=True):
+    for text, findings in zip(texts, _find(texts, policy), strict=True):
         pieces = list(_pieces(text, findings, read) if policy.enabled else _placeholders(text))
         replacements = tuple(Replacement(one.start, one.end, one.entity) for one in findings)
         edits = tuple(Edit(start, end, len(piece)) for start, end, piece in pieces)
@@ -108,7 +112,7 @@ class ProtectedTogether:
 
 def protect_together(contents: Sequence[str], policy: Policy, key: TenantKey) -> ProtectedTogether:
     """Replace personal data in texts that belong together, such as a conversation's, as `policy` says, pseudonyms numbered, `[PERSON_1]`: what a chat model
-    saw in training too. With the policy off, the contents as they are."""
+    saw in training too. With the policy off, the contents as they are. Raises NotSearched."""
     if not policy.enabled:
         return ProtectedTogether(tuple(contents), ((),) * len(contents), {}, is_protected=False)
     pseudonymiser, numbering = Pseudonymiser(privacy_key(key), policy), Numbering()
@@ -122,7 +126,7 @@ def protect_together(contents: Sequence[str], policy: Policy, key: TenantKey) ->
         return stands
 
     protected, standing = [], []
-    for text, findings in zip(contents, Detector(policy).detect(contents), strict=True):
+    for text, findings in zip(contents, _find(contents, policy, together=True), strict=True):
         pieces = list(_pieces(text, findings, read))
         entities = {finding.start: finding.entity for finding in findings}
         protected.append(_edited(text, pieces))
@@ -161,6 +165,18 @@ class _Values:
             if stands not in self._uncertain
             and (stands.startswith("[") or not any(stands in content for content in self._contents))
         }
+
+
+def _find(texts: Sequence[str], policy: Policy, *, together: bool = False) -> list[list[Finding]]:
+    """What is personal in each text; a detector that fails closes the door."""
+    try:
+        return Detector(policy).detect(texts, [0] * len(texts) if together else None)
+    except DetectionFailed as error:
+        log.error("detection_failed", reason=str(error))
+        raise NotSearched(
+            "The text could not be searched for personal data, so it was passed on to no model. "
+            "Try again in a few seconds; if it happens again, tell support."
+        ) from None
 
 
 Piece = tuple[int, int, str]

@@ -10,7 +10,15 @@ from sqlalchemy.orm import aliased
 
 from billing.plans import held_plan_code
 from billing.standing import REFUSAL
-from core.catalogue import Architecture, Task, UnknownBaseModel, get_base_model, list_base_models
+from core.catalogue import (
+    DEFAULT_BASE_MODEL,
+    Architecture,
+    BaseModel,
+    Task,
+    UnknownBaseModel,
+    get_base_model,
+    list_base_models,
+)
 from core.clock import now
 from core.db import tenant_connection
 from core.models.budgets import Budget
@@ -65,60 +73,75 @@ class Target:
     version: int = 0
 
 
-def find_target(connection: Connection, tenant_id: UUID, name: str, tasks: Collection[Task]) -> Target:
+def find_target(connection: Connection, scope: TenantScope, name: str, tasks: Collection[Task]) -> Target:
     """The tenant's model `name`. Raises ModelNotFound, ModelNotReady, and WrongTask unless it is for one of
     `tasks`."""
     # Postgres takes no NUL in a text, and no name has one.
-    row = None if "\0" in name else connection.execute(_BY_NAME, _now(tenant_id, name=name)).one_or_none()
-    if row is None:
+    parameters = _now(scope, name=name)
+    row = None if "\0" in name else connection.execute(_BY_NAME, parameters).one_or_none()
+    if row is None or not scope.reach.covers(row.model_id):
         raise _no_such_model(name)
-    return _ready(tenant_id, row, tasks)
+    return _ready(scope, row, tasks)
 
 
 def find_base_target(
-    connection: Connection, tenant_id: UUID, name: str, architecture: Architecture
+    connection: Connection, scope: TenantScope, name: str, architecture: Architecture
 ) -> Target:
     """The base model `name`, to answer itself. Raises ModelNotFound, and WrongTask for one of another kind."""
     try:
         base = get_base_model(name)
     except UnknownBaseModel:
         raise _no_such_model(name) from None
+    if not scope.reach.covers(base.id):
+        raise _no_such_model(name)
     if base.architecture is not architecture:
         fit = [one.id for one in list_base_models() if one.architecture is architecture]
         raise WrongTask(f"The base model {name!r} cannot do this. Use {' or '.join(fit)}.")
-    tenant = connection.execute(_TENANT, _now(tenant_id)).one()
-    return Target(name=base.id, base=base.id, **_of_tenant(tenant_id, tenant))
+    return _of_base(connection, scope, base)
 
 
-def find_default_target(connection: Connection, tenant_id: UUID, model_id: UUID | None) -> Target:
-    """The chat model of a key's settings; without one, the tenant's only chat model that is ready.
+def find_default_target(connection: Connection, scope: TenantScope, model_id: UUID | None) -> Target:
+    """The chat model of a key's settings; without one, the only chat model that is ready and that the key reaches.
 
     Raises NoDefaultModel, ModelNotReady and WrongTask.
     """
     if model_id is not None:
-        row = connection.execute(_BY_ID, _now(tenant_id, model_id=model_id)).one_or_none()
-        if row is None:
+        row = connection.execute(_BY_ID, _now(scope, model_id=model_id)).one_or_none()
+        if row is None or not scope.reach.covers(model_id):
             raise NoDefaultModel("This API key's default model was deleted. Make a key with another one.")
-        return _ready(tenant_id, row, CHATTING)
-    rows = connection.execute(_READY_CHAT_MODELS, _now(tenant_id)).all()
+        return _ready(scope, row, CHATTING)
+    if scope.reach.models is None:
+        rows = connection.execute(_READY_CHAT_MODELS, _now(scope)).all()
+    else:
+        own = [one for one in scope.reach.models if isinstance(one, UUID)]
+        rows = connection.execute(_READY_CHAT_MODELS_OF, _now(scope, model_ids=own)).all()
     if len(rows) != 1:
         found = "no chat model that is ready" if not rows else "more than one chat model"
         raise NoDefaultModel(
             f"This API key has no default model, and there is {found}. Make a key with a default model on the "
             "portal's page 'API keys', or name the model: POST /v1/chat/completions."
         )
-    return _ready(tenant_id, rows[0], CHATTING)
+    return _ready(scope, rows[0], CHATTING)
+
+
+def find_policy_target(connection: Connection, scope: TenantScope) -> Target:
+    """No model of the tenant's: its own policy, key and plan, where none is asked."""
+    return _of_base(connection, scope, get_base_model(DEFAULT_BASE_MODEL))
 
 
 def get_task(scope: TenantScope, name: str) -> Task:
     """What the tenant's model of that name, or the base model of that id, is for. Raises ModelNotFound."""
     if is_base(name) and get_base_model(name).architecture is Architecture.DECODER:
-        return Task.CHAT
-    if "\0" not in name:
+        if scope.reach.covers(name):
+            return Task.CHAT
+    elif "\0" not in name:
         with tenant_connection(scope) as connection:
-            task = connection.scalar(select(Model.task).where(Model.name == name, Model.deleted_at.is_(None)))
-            if task is not None:
-                return task
+            row = connection.execute(
+                select(Model.id, Model.task).where(Model.name == name, Model.deleted_at.is_(None))
+            ).one_or_none()
+        if row is not None and scope.reach.covers(row.id):
+            task: Task = row.task
+            return task
     raise _no_such_model(name)
 
 
@@ -127,12 +150,17 @@ def is_base(name: str) -> bool:
     return any(base.id == name for base in list_base_models())
 
 
-def _now(tenant_id: UUID, **values: object) -> dict[str, object]:
+def _now(scope: TenantScope, **values: object) -> dict[str, object]:
     """The parameters of the statements below."""
-    return {"tenant_id": tenant_id, "at": now(), **values}
+    return {"tenant_id": scope.tenant_id, "at": now(), **values}
 
 
-def _ready(tenant_id: UUID, row: Row[*tuple[Any, ...]], tasks: Collection[Task]) -> Target:
+def _of_base(connection: Connection, scope: TenantScope, base: BaseModel) -> Target:
+    tenant = connection.execute(_TENANT, _now(scope)).one()
+    return Target(name=base.id, base=base.id, **_of_tenant(scope.tenant_id, tenant))
+
+
+def _ready(scope: TenantScope, row: Row[*tuple[Any, ...]], tasks: Collection[Task]) -> Target:
     if row.task not in tasks:
         raise WrongTask(f"The model {row.name!r} is for {row.task}: ask it by {_WHERE[row.task]}.")
     if row.adapter_id is None:
@@ -148,7 +176,7 @@ def _ready(tenant_id: UUID, row: Row[*tuple[Any, ...]], tasks: Collection[Task])
         digest=row.digest,
         blob=row.blob,
         version=row.adapter_version,
-        **_of_tenant(tenant_id, row),
+        **_of_tenant(scope.tenant_id, row),
     )
 
 
@@ -230,3 +258,4 @@ _MODELS = (
 _BY_NAME = _MODELS.where(Model.name == bindparam("name"))
 _BY_ID = _MODELS.where(Model.id == bindparam("model_id"))
 _READY_CHAT_MODELS = _MODELS.where(Model.task == Task.CHAT, Model.current_adapter_id.is_not(None)).limit(2)
+_READY_CHAT_MODELS_OF = _READY_CHAT_MODELS.where(Model.id.in_(bindparam("model_ids", expanding=True)))

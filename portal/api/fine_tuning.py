@@ -3,8 +3,6 @@
 import re
 
 from flask import Blueprint, Response
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from core.catalogue import BaseModel, Task, get_base_model
 from core.db import ScopedSession, tenant_session
@@ -25,7 +23,7 @@ from inference.gateway.paging import cut_page, ends, find_page, read_query
 from inference.gateway.public_ids import Prefix
 from inference.gateway.schemas.paging import PageQuery
 from inference.gateway.uploads import HEAD_BYTES
-from portal.api.jobs import ApiJob, checkpoints, events, get_job, with_jobs
+from portal.api.jobs import ApiJob, checkpoints, events, get_job, reached, with_jobs
 from portal.api.schemas import (
     CheckpointList,
     Hyperparameters,
@@ -76,7 +74,7 @@ def list_jobs() -> Response:
     """List the fine-tuning jobs that were started over the API, newest first."""
     query = read_query(PageQuery)
     with tenant_session(caller().scope) as session:
-        rows, has_more = find_page(session, select(FineTuneRequest), FineTuneRequest, Prefix.JOB, query)
+        rows, has_more = find_page(session, reached(session), FineTuneRequest, Prefix.JOB, query)
         data = [job.to_answer() for job in with_jobs(session, rows)]
     return json_response(JobList(data=data, has_more=has_more, **ends(data)))
 
@@ -145,6 +143,8 @@ def _wanted(session: ScopedSession, body: JobRequest) -> Wanted:
     base, name = _base_and_name(session, body.model, task)
     if body.suffix is not None:
         name = _slug(body.suffix)
+    if session.scope.reach.models is not None and (name is None or find_own(session, name) is None):
+        raise model_not_found()  # a key that is limited to models trains those, and makes no others
     return Wanted(
         training_file=training,
         validation_file=validation,
@@ -158,10 +158,10 @@ def _wanted(session: ScopedSession, body: JobRequest) -> Wanted:
     )
 
 
-def _base_and_name(session: Session, model: str, task: Task) -> tuple[BaseModel, str | None]:
+def _base_and_name(session: ScopedSession, model: str, task: Task) -> tuple[BaseModel, str | None]:
     """The base model, and the model whose next version is asked for, if it is one of the tenant's."""
     base = find_base(model)
-    if base is not None:
+    if base is not None and session.scope.reach.covers(base.id):
         if task not in base.tasks:
             words = ", ".join(sorted(base.tasks))
             raise _refused(

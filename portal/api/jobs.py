@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from core.clock import now
+from core.db import ScopedSession
 from core.models.fine_tune_jobs import FineTuneJob, JobLogLine, JobMetric, JobStatus
 from core.models.fine_tune_requests import FineTuneRequest, RequestStatus
 from core.models.models import Adapter
 from inference.gateway.errors import ApiError, ErrorType
+from inference.gateway.models import list_own
 from inference.gateway.public_ids import Prefix, find_row_id, public_id
 from portal.api.schemas import (
     Checkpoint,
@@ -98,10 +100,19 @@ _ENDED: dict[JobStatus, Status] = {
 }
 
 
-def get_job(session: Session, job_id: str) -> ApiJob:
+def reached(session: ScopedSession) -> Select[tuple[FineTuneRequest]]:
+    """The tenant's requests, of the models that the session's scope reaches."""
+    requests = select(FineTuneRequest)
+    if session.scope.reach.models is None:
+        return requests
+    return requests.where(FineTuneRequest.model_name.in_([model.name for model, _ in list_own(session)]))
+
+
+def get_job(session: ScopedSession, job_id: str) -> ApiJob:
     """The tenant's job of that public id. Raises ApiError: 404."""
     row_id = find_row_id(Prefix.JOB, job_id)
-    request = session.get(FineTuneRequest, row_id) if row_id else None
+    found = reached(session).where(FineTuneRequest.id == row_id)
+    request = session.scalars(found).one_or_none() if row_id else None
     if request is None:
         message = "There is no such fine-tuning job. GET /v1/fine_tuning/jobs lists the ones that there are."
         raise ApiError(404, ErrorType.NOT_FOUND, "job_not_found", message, param="fine_tuning_job_id")

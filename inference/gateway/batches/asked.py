@@ -12,7 +12,7 @@ from core.clock import now
 from core.models.batches import UNFINISHED, Batch, BatchStatus
 from core.models.files import ApiFile
 from core.queues import Queue, enqueue_after_commit, rq_queue
-from core.tenancy import Permission, TenantScope
+from core.tenancy import Endpoint, Permission, TenantScope
 from inference.gateway.batches import webhooks
 from inference.gateway.errors import ApiError, ErrorType
 from inference.gateway.public_ids import Prefix, find_row_id
@@ -20,6 +20,14 @@ from inference.gateway.public_ids import Prefix, find_row_id
 RUN = "inference.gateway.batches.runner.run_batch"
 STALE = timedelta(minutes=3)
 """A worker that has not been heard of for so long is taken for dead. Longer than a line's claim lasts."""
+
+ENDPOINTS: Mapping[str, Endpoint] = {
+    "/v1/chat/completions": Endpoint.CHAT,
+    "/v1/embeddings": Endpoint.EMBEDDINGS,
+    "/v1/classify": Endpoint.CLASSIFY,
+    "/v1/tag": Endpoint.TAG,
+}
+"""What lines may be asked by, and what a key must be allowed for it."""
 
 WINDOW = timedelta(hours=24)
 MOST_UNFINISHED = 20
@@ -42,6 +50,7 @@ def start_batch(
     that cannot be sent."""
     scope.require(Permission.DATASETS_WRITE)
     scope.require(Permission.PREDICT)
+    scope.reach.require(ENDPOINTS[endpoint])
     count = session.scalar(select(func.count()).select_from(Batch).where(Batch.status.in_(UNFINISHED))) or 0
     if count >= MOST_UNFINISHED:
         message = f"{count} of your batches have not ended. Cancel some, or wait until one has."

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from core.api_keys import reach_of
 from core.clock import now
 from core.db import tenant_session
 from core.models.api_keys import ApiKey
@@ -76,9 +77,10 @@ class Claim:
         """For whom to answer lines; None where the batch's API key is not in force any more."""
         with tenant_session(self.scope) as session:
             key = session.get_one(ApiKey, self.batch.api_key_id)
+            reach = reach_of(session, key)
             status = session.scalars(select(Tenant.status).where(Tenant.id == self.scope.tenant_id)).one()
         if key.revoked_at is not None or status is not TenantStatus.ACTIVE:
             return None
         actor = Actor(ActorKind.API_KEY, key.id, key.name)
-        scope = TenantScope(self.scope.tenant_id, actor, KEY_PERMISSIONS)
+        scope = TenantScope(self.scope.tenant_id, actor, KEY_PERMISSIONS, reach)
         return Batching(scope, self.batch.id, key.id, self.batch.endpoint)

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from core.audit import record
 from core.clock import now
 from core.db import after_commit, tenant_session
+from core.file_names import seal_filename
 from core.models.batches import Batch, BatchStatus
 from core.models.files import ApiFile, FilePurpose
 from core.storage import BlobNotFound, TenantKey, blob_store, tenant_key
@@ -192,17 +193,16 @@ def _put_together(session: Session, key: TenantKey, batch: Batch, kind: str) -> 
     if not blob.size:
         blob_store().delete(key, blob.name)
         return None
-    session.add(
-        ApiFile(
-            id=file_id,
-            tenant_id=batch.tenant_id,
-            filename=f"batch_{batch.id.hex}_{kind}.jsonl",
-            purpose=FilePurpose.BATCH_OUTPUT,
-            size_bytes=blob.size,
-            digest=blob.digest,
-            blob=blob.name,
-        )
+    file = ApiFile(
+        id=file_id,
+        tenant_id=batch.tenant_id,
+        purpose=FilePurpose.BATCH_OUTPUT,
+        size_bytes=blob.size,
+        digest=blob.digest,
+        blob=blob.name,
     )
+    seal_filename(key, file, f"batch_{batch.id.hex}_{kind}.jsonl")
+    session.add(file)
     session.flush()
     return file_id
 

@@ -4,6 +4,7 @@ from flask import Blueprint, Response, send_file
 from sqlalchemy import select
 
 from core.db import tenant_session
+from core.file_names import filename_of
 from core.models.files import ApiFile, FilePurpose
 from core.storage import blob_store, tenant_key
 from core.tenancy import Permission
@@ -45,8 +46,9 @@ def create_file() -> Response:
             file = add_file(
                 session, scope, file_id=upload.file_id, filename=upload.filename, purpose=purpose, blob=blob
             )
+            key = tenant_key(session, scope.tenant_id)
             session.commit()
-    return json_response(FileObject.of(file))
+    return json_response(FileObject.of(key, file))
 
 
 @bp.get("/v1/files")
@@ -58,11 +60,13 @@ def list_files() -> Response:
     rows = select(ApiFile).where(ApiFile.deleted_at.is_(None))
     if query.purpose is not None:
         rows = rows.where(ApiFile.purpose == query.purpose)
-    with tenant_session(caller().scope) as session:
+    scope = caller().scope
+    with tenant_session(scope) as session:
+        key = tenant_key(session, scope.tenant_id)
         files, has_more = find_page(
             session, rows, ApiFile, Prefix.FILE, query, oldest_first=query.order == "asc"
         )
-    data = [FileObject.of(file) for file in files]
+    data = [FileObject.of(key, file) for file in files]
     return json_response(FileList(data=data, has_more=has_more, **ends(data)))
 
 
@@ -71,8 +75,10 @@ def list_files() -> Response:
 @describes(FileObject)
 def retrieve_file(file_id: str) -> Response:
     """What is known of a file."""
-    with tenant_session(caller().scope) as session:
-        return json_response(FileObject.of(get_file(session, file_id)))
+    scope = caller().scope
+    with tenant_session(scope) as session:
+        file = get_file(session, file_id)
+        return json_response(FileObject.of(tenant_key(session, scope.tenant_id), file))
 
 
 @bp.get("/v1/files/<file_id>/content")
@@ -89,7 +95,7 @@ def file_content(file_id: str) -> Response:
         blob_store().open(key, file.blob, file.digest),
         mimetype=CONTENT,
         as_attachment=True,
-        download_name=file.filename,
+        download_name=filename_of(key, file),
         conditional=False,
         etag=False,
     )

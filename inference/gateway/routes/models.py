@@ -2,7 +2,6 @@
 
 from flask import Blueprint, Response
 
-from core.catalogue import list_base_models
 from core.db import tenant_session
 from core.models.models import Adapter
 from core.tenancy import Permission
@@ -10,7 +9,14 @@ from inference.gateway.access import requires
 from inference.gateway.auth import caller
 from inference.gateway.bodies import json_response
 from inference.gateway.describe import describes
-from inference.gateway.models import delete_model, find_base, find_own, list_own, model_not_found
+from inference.gateway.models import (
+    delete_model,
+    find_base,
+    find_own,
+    list_bases,
+    list_own,
+    model_not_found,
+)
 from inference.gateway.schemas.models import ModelEntry, ModelList
 from inference.gateway.schemas.paging import Deleted
 
@@ -21,10 +27,11 @@ bp = Blueprint("models", __name__)
 @requires(Permission.MODELS_READ)
 @describes(ModelList)
 def list_models() -> Response:
-    """List the tenant's models, by name, and then the base models."""
-    with tenant_session(caller().scope) as session:
+    """List the tenant's models, by name, and then the base models; of a key that is limited to models, those."""
+    scope = caller().scope
+    with tenant_session(scope) as session:
         own = [ModelEntry.own(model, adapter) for model, adapter in list_own(session)]
-    return json_response(ModelList(data=[*own, *map(ModelEntry.base, list_base_models())]))
+    return json_response(ModelList(data=[*own, *map(ModelEntry.base, list_bases(scope))]))
 
 
 # Ids of other makers' models hold colons and slashes; asking for one is a 404 of ours.
@@ -33,9 +40,10 @@ def list_models() -> Response:
 @describes(ModelEntry)
 def retrieve_model(model: str) -> Response:
     """What is known of a model."""
-    if (base := find_base(model)) is not None:
+    scope = caller().scope
+    if (base := find_base(model)) is not None and scope.reach.covers(base.id):
         return json_response(ModelEntry.base(base))
-    with tenant_session(caller().scope) as session:
+    with tenant_session(scope) as session:
         own = find_own(session, model)
         if own is None:
             raise model_not_found()

@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, WithJsonSchema
 
+from core.file_names import filename_of
 from core.models.files import ApiFile, FilePurpose
+from core.storage import TenantKey
 from inference.gateway.public_ids import Prefix, public_id
 from inference.gateway.schemas.paging import Page, PageQuery
 
@@ -39,12 +41,12 @@ class FileObject(BaseModel):
     digest: str
 
     @classmethod
-    def of(cls, file: ApiFile) -> "FileObject":
+    def of(cls, key: TenantKey, file: ApiFile) -> "FileObject":
         return cls(
             id=public_id(Prefix.FILE, file.id),
             bytes=file.size_bytes,
             created_at=int(file.created_at.timestamp()),
-            filename=file.filename,
+            filename=filename_of(key, file),
             purpose=file.purpose,
             digest=file.digest,
         )
