@@ -13,6 +13,7 @@ OVERLAP = 200
 _EDGE = " \t\r\n\"'`´‘’“”.,;:!?()[]{}<>|*-–—_/\\"
 _POSSESSIVE = re.compile(r"\s*['’`]s$", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]{2}")
+_MAY_BE_NUMBERS = frozenset({"LOCATION", "DATE_TIME", "AGE", "USERNAME"})
 
 
 def windows(text: str) -> Iterator[tuple[int, str]]:
@@ -40,7 +41,8 @@ def shift(findings: Iterable[Finding], offset: int) -> list[Finding]:
 def trim_name(text: str, finding: Finding) -> Iterator[Finding]:
     """A name as people write it: line by line, without surrounding punctuation or a possessive 's.
 
-    Yields nothing of a piece without two letters in a row, such as a room's or a model's number.
+    Yields nothing of a piece without two letters in a row, such as a room's or a model's number, where it is no place,
+    date or age.
     """
     position = finding.start
     for line in text[finding.start : finding.end].splitlines(keepends=True):
@@ -50,10 +52,22 @@ def trim_name(text: str, finding: Finding) -> Iterator[Finding]:
             if shorter == name:
                 break
             name = shorter
-        if _WORD.search(name):
+        if _WORD.search(name) or (finding.entity in _MAY_BE_NUMBERS and any(map(str.isalnum, name))):
             start = position + line.index(name)
             yield replace(finding, start=start, end=start + len(name))
         position += len(line)
+
+
+def merge_alike(findings: Iterable[Finding]) -> list[Finding]:
+    """`findings` with those of one kind that overlap made one, with the higher score."""
+    merged: list[Finding] = []
+    for finding in sorted(findings, key=lambda one: (one.entity, one.start, one.end)):
+        last = merged[-1] if merged else None
+        if last is not None and last.entity == finding.entity and finding.start < last.end:
+            merged[-1] = replace(last, end=max(last.end, finding.end), score=max(last.score, finding.score))
+        else:
+            merged.append(finding)
+    return merged
 
 
 class _Taken:

@@ -25,7 +25,7 @@ _PLACES = (
     "Rosedale Silverton Southmoor Stonefield Thornbury Westbrook Willowby"
 ).split()
 _TRADES = "Analytics Logistics Foods Systems Textiles Energy Optics Marine Paper Tools".split()
-_TITLES = ("Mr.", "Ms.", "Dr.", "Prof.")
+_TITLES = ("Mr.", "Ms.", "Mx.", "Prof.")
 _NATIONALITIES = "Austrian Belgian Chilean Danish Finnish Icelandic Kenyan Latvian Maltese Peruvian".split()
 _MONTHS = ("January February March April May June July August September October November December").split()
 

@@ -99,3 +99,25 @@ def test_a_models_own_policy_is_taken_by_its_name_and_nobody_elses_model_is(
 def test_a_wrong_request_is_refused_and_not_billed(caller: Caller, wrong: dict[str, object]) -> None:
     assert anonymized(caller, **wrong).status_code in {400, 422}
     assert caller.facts() == []
+
+
+@pytest.mark.parametrize("engine", ["patterns", "tagger"])
+def test_a_detector_that_fails_closes_the_door(
+    caller: Caller,
+    support: Reference,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    engine: str,
+) -> None:
+    def fail() -> None:
+        raise RuntimeError(f"cannot read {JANE}")
+
+    publish(caller.scope, "support", support)
+    monkeypatch.setattr(f"core.privacy.engines.{engine}", fail)
+
+    for refused in (caller.classify("support", JANE), anonymized(caller, input=JANE)):
+        assert refused.status_code == 503
+        assert refused.get_json()["error"]["code"] == "not_searched"
+        assert "Try again" in refused.get_json()["error"]["message"]
+        assert refused.headers["Retry-After"]
+        assert JANE not in refused.get_data(as_text=True) + caplog.text

@@ -3,22 +3,13 @@
 import re
 from collections.abc import Iterator
 
+from core.privacy.patterns.gazetteer import MONTHS
 from core.privacy.types import Finding
 
 ENTITY = "DATE_TIME"
 _SCORE = 0.6
 
-_MONTHS = (
-    "january february march april may june july august september october november december "
-    "jan feb mar apr jun jul aug sept sep oct nov dec "
-    "januar februar märz april mai juni juli august september oktober november dezember jänner "
-    "janvier février mars avril juin juillet août septembre octobre novembre décembre "
-    "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre "
-    "gennaio febbraio aprile maggio giugno luglio settembre ottobre dicembre "
-    "januari februari maart mei augustus "
-    "janeiro fevereiro março maio junho julho setembro outubro novembro dezembro"
-).split()
-_MONTH = rf"(?:{'|'.join(sorted(set(_MONTHS), key=lambda month: (-len(month), month)))})\b\.?"
+_MONTH = rf"(?:{MONTHS})\b\.?"
 _YEAR = r"(?:1[89]\d\d|20\d\d)"
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th|\.|º|er)?"
 _CLOCK = r"(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?(?: ?[ap]\.?m\b\.?)?(?:Z\b|[+-]\d\d:?\d\d\b)?"

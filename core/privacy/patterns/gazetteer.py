@@ -1,4 +1,4 @@
-"""Closed lists: the world's countries, its nationalities and religions, and the states of four federations."""
+"""Closed lists: the world's countries, its nationalities and religions, the states of three federations, and months."""
 
 COUNTRIES = frozenset(
     """
@@ -59,3 +59,16 @@ STATES = (
     "AB|BC|MB|NB|NL|NS|NT|NU|ON|PE|QC|SK|YT|NSW|VIC|QLD|WA|SA|TAS|ACT"
 )
 """Abbreviations, as a regular expression's alternatives."""
+
+_MONTHS = (
+    "january february march april may june july august september october november december "
+    "jan feb mar apr jun jul aug sept sep oct nov dec "
+    "januar februar märz april mai juni juli august september oktober november dezember jänner "
+    "janvier février mars avril juin juillet août septembre octobre novembre décembre "
+    "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre "
+    "gennaio febbraio aprile maggio giugno luglio settembre ottobre dicembre "
+    "januari februari maart mei augustus "
+    "janeiro fevereiro março maio junho julho setembro outubro novembro dezembro"
+).split()
+MONTHS = "|".join(sorted(set(_MONTHS), key=lambda month: (-len(month), month)))
+"""In seven languages, some shortened too, as a regular expression's alternatives; the longest first."""

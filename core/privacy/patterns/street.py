@@ -3,7 +3,7 @@
 Every repetition is bounded, and a word is never given back once it is taken, so that no text can hold a search up.
 """
 
-from core.privacy.patterns.gazetteer import STATES
+from core.privacy.patterns.gazetteer import MONTHS, STATES
 
 WORD = r"\p{Lu}[\p{L}\p{M}'’.\-]{0,30}+"
 _PARTICLE = r"(?:de|del|della|delle|dei|di|da|do|dos|das|la|le|les|los|las|of|the|van|von|der|den|am|an|y|na|nad|pod|u|a|e|t|des|du|zum|zur|ten|ter|op|het)"
@@ -52,8 +52,8 @@ GERMANIC = (
     rf"{_BEFORE}(?<!\w)(?:{WORD}[ \-]){{0,3}}\p{{Lu}}[\p{{L}}\-]{{1,30}}?(?:{_COMPOUND}),? {HOUSE}(?!\w)"
     rf"|{_BEFORE}(?<!\w)(?:{WORD} ){{1,3}}(?:utca|út|útja|tér|tee|tänav|pst|iela|gatvė|straat|laan|plein|ulice|trg|cesta|put|ulica|vej|weg|gade|katu|tie),? {HOUSE}(?!\w)"
 )
-BETWEEN_NUMBERS = rf"(?<![\w.,\-/])\d{{2,6}} {NAME} \d{{1,5}}[A-Za-z]?(?![\w%]|[.,:]\d)"
-"""The house's number before the street, and another behind it."""
+BETWEEN_NUMBERS = rf"(?<![\w.,\-/])(?!(?:19[5-9]|20[0-4])\d )\d{{2,6}} (?!(?i:{MONTHS})\b){NAME} \d{{1,5}}[A-Za-z]?(?![\w%]|[.,:]\d)"
+"""The house's number before the street, and another behind it; no date, and nothing that begins with a year."""
 
 UNIT = r"(?:Apt|Apartment|Appt|Suite|Ste|Flat|APT|SUITE|apt|suite|apartment|flat|Whg|Wohnung|Piso|Interno|Lgh|lejl)\b\.?[ ]?#?[ ]?(?:No\.? )?[A-Za-z]?\d{1,5}[A-Za-z]?\b"
 BOX = (
