@@ -1,16 +1,17 @@
 """What is in an export: rows as JSON Lines, files as they are; no secret of anybody's."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, RowMapping, Table, select
+from sqlalchemy import LargeBinary, Row, Table, select
 from sqlalchemy.orm import Session
 
+from core.file_names import filename_of
 from core.models.all import Base
 from core.models.datasets import DatasetVersion
 from core.models.files import ApiFile
@@ -70,10 +71,10 @@ def rows(session: Session, key: TenantKey, table_name: str) -> Iterator[bytes]:
     found = session.execute(
         select(table).order_by(table.c.created_at, table.c.id).execution_options(yield_per=_ROWS_AT_ONCE)
     )
-    for row in found.mappings():
-        values = {name: row[name] for name in names}
-        if table_name == PrivacyPolicy.__tablename__:
-            values |= _listed_values(key, row)
+    for row in found:
+        values = {name: row._mapping[name] for name in names}
+        if table_name in _SEALED:
+            values |= _SEALED[table_name](key, row)
         yield json.dumps(values, default=_plain, ensure_ascii=False).encode() + b"\n"
 
 
@@ -106,10 +107,20 @@ def _columns(table: Table) -> list[Any]:
     ]
 
 
-def _listed_values(key: TenantKey, policy: RowMapping) -> dict[str, list[str]]:
-    """The lists of a policy's row, which the database holds sealed."""
-    allowed, denied = open_lists(key, policy["version"], policy["sealed_lists"])
+def _listed_values(key: TenantKey, policy: Row[Any]) -> dict[str, list[str]]:
+    allowed, denied = open_lists(key, policy.version, policy.sealed_lists)
     return {"allow_list": sorted(allowed), "deny_list": sorted(denied)}
+
+
+def _filename(key: TenantKey, file: Row[Any]) -> dict[str, str]:
+    return {"filename": filename_of(key, file)}
+
+
+# What the database holds sealed, opened: it is the tenant's, and has a name of its own in an export.
+_SEALED: dict[str, Callable[[TenantKey, Row[Any]], dict[str, Any]]] = {
+    PrivacyPolicy.__tablename__: _listed_values,
+    ApiFile.__tablename__: _filename,
+}
 
 
 def _plain(value: object) -> str:

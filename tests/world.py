@@ -14,10 +14,11 @@ from core import api_keys
 from core.catalogue import DEFAULT_BASE_MODEL, Task, get_base_model
 from core.clock import now
 from core.db import operator_session
+from core.file_names import seal_filename
 from core.models.batches import Batch, BatchStatus
 from core.models.billing import Invoice, InvoiceLine, InvoiceStatus, PlanPrice, PriceKind
 from core.models.budgets import Budget
-from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
+from core.models.datasets import Dataset, DatasetStatus, DatasetVersion, FindingCorrection
 from core.models.exports import DataExport, ExportStatus
 from core.models.files import ApiFile, FilePurpose
 from core.models.fine_tune_jobs import FineTuneJob, JobStatus, Method
@@ -54,7 +55,7 @@ class World:
     model_name: str
 
 
-def build_world(scope: TenantScope) -> World:
+def build_world(scope: TenantScope, *, model_name: str = "messages") -> World:
     """Put one of everything into `scope`'s tenant."""
     tenant_id = scope.tenant_id
     base = get_base_model(DEFAULT_BASE_MODEL)
@@ -108,7 +109,10 @@ def build_world(scope: TenantScope) -> World:
             progress=1.0,
             ready_at=now(),
         )
-        model = owned(Model, name="messages", base_model=base.id)
+        correction = owned(
+            FindingCorrection, version_id=version.id, digest=bytes(32), sealed_value=bytes(32), entity="PERSON"
+        )
+        model = owned(Model, name=model_name, base_model=base.id)
         job = owned(
             FineTuneJob,
             model_id=model.id,
@@ -139,13 +143,15 @@ def build_world(scope: TenantScope) -> World:
         )
         file = owned(
             ApiFile,
-            filename="messages.jsonl",
+            sealed_filename=b"",  # until it is known whose it is
             purpose=FilePurpose.FINE_TUNE,
             size_bytes=len(_FILE),
             digest=sha256(_FILE).hexdigest(),
             blob=f"files/{uuid4()}",
         )
-        blob_store().put(tenant_key(session, tenant_id), file.blob, _FILE)
+        data_key = tenant_key(session, tenant_id)
+        seal_filename(data_key, file, "messages.jsonl")
+        blob_store().put(data_key, file.blob, _FILE)
         request = owned(
             FineTuneRequest,
             training_file_id=file.id,
@@ -273,6 +279,7 @@ def build_world(scope: TenantScope) -> World:
         "key_id": key.id,
         "dataset_id": dataset.id,
         "version_id": version.id,
+        "correction_id": correction.id,
         "model_id": model.id,
         "job_id": job.id,
         "adapter_id": adapter.id,

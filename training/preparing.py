@@ -16,9 +16,11 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from core.db import tenant_session
+from core.file_names import filename_of
 from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
 from core.models.files import ApiFile
 from core.models.fine_tune_requests import FineTuneRequest, RequestStatus
+from core.privacy.policies import current_policy
 from core.storage import Blob, BlobNotFound, TenantKey, blob_store, tenant_key
 from core.tenancy import TenantScope, system_scope
 from training import jobs
@@ -27,6 +29,7 @@ from training.data.columns import Split
 from training.data.datasets import DatasetError
 from training.data.errors import DataError
 from training.data.finding import Severity
+from training.data.personal import for_display
 from training.data.table import MAX_LINE_CHARACTERS
 from training.errors import JobError
 from training.recipe.settings import FineTuneSettings
@@ -105,7 +108,8 @@ def _make_dataset(scope: TenantScope, request_id: UUID) -> bool:
         try:
             upload = _copy(session, scope, request, file)
             dataset = _dataset(session, scope, file)
-            datasets.add_version(session, scope, dataset, request.id, file.filename, upload)
+            filename = filename_of(tenant_key(session, scope.tenant_id), file)
+            datasets.add_version(session, scope, dataset, request.id, filename, upload)
         except BlobNotFound:
             fail(request, _FILE_GONE)
         except DataError as error:
@@ -118,8 +122,11 @@ def _make_dataset(scope: TenantScope, request_id: UUID) -> bool:
 
 
 def _dataset(session: Session, scope: TenantScope, file: ApiFile) -> Dataset:
-    """The dataset of all fine-tunes on `file`."""
-    stem = " ".join(PurePath(file.filename).stem[:_LONGEST_STEM].split())
+    """The dataset of all fine-tunes on `file`, named like that, but for what is personal in the file's name."""
+    key = tenant_key(session, scope.tenant_id)
+    protector = for_display(key, current_policy(session, scope.tenant_id))
+    (protected,) = protector.texts([PurePath(filename_of(key, file)).stem])
+    stem = " ".join(protected[:_LONGEST_STEM].split())
     name = f"{stem} (file-{file.id.hex[:8]})".strip()
     found = session.scalars(select(Dataset).where(Dataset.name == name)).one_or_none()
     return found or datasets.create_dataset(session, scope, name)

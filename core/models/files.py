@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, String
+from sqlalchemy import Index, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models.base import Base, StrEnumColumn, TenantOwned
@@ -19,11 +19,14 @@ class FilePurpose(StrEnum):
 
 
 class ApiFile(TenantOwned, Base):
-    """A file as it came. Once `deleted_at` is set its blob is gone, and the row stays for what was made from it."""
+    """A file as it came. Once `deleted_at` is set its blob is gone, and the row stays for what was made from it.
+
+    People's names are in names of files: core/file_names.py reads `sealed_filename`.
+    """
 
     __tablename__ = "api_files"
 
-    filename: Mapped[str] = mapped_column(String(255))
+    sealed_filename: Mapped[bytes] = mapped_column(LargeBinary)
     purpose: Mapped[FilePurpose] = mapped_column(StrEnumColumn(FilePurpose))
     size_bytes: Mapped[int]
     digest: Mapped[str] = mapped_column(String(64))

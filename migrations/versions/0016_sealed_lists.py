@@ -1,9 +1,14 @@
-"""The lists of values in privacy policies, sealed under their tenant's key."""
+"""What may be people's words is sealed under its tenant's key: the lists of privacy policies, and names of files."""
+
+from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 
+from core.crypto import TenantKey
 from core.privacy.sealed_lists import seal_lists
+from core.sealed import Sealer
 from core.storage import open_tenant_key
 
 revision = "0016"
@@ -11,28 +16,44 @@ down_revision = "0015"
 
 
 def upgrade() -> None:
-    op.add_column("privacy_policies", sa.Column("sealed_lists", sa.LargeBinary(), nullable=True))
-    _seal()
-    op.drop_column("privacy_policies", "allow_list")
-    op.drop_column("privacy_policies", "deny_list")
-    # Written anew without the dropped columns: else the values would lie in the table's file until it is vacuumed.
-    op.execute("CLUSTER privacy_policies USING pk_privacy_policies")
-    op.execute("ALTER TABLE privacy_policies SET WITHOUT CLUSTER")
+    _replace(
+        "privacy_policies",
+        ("allow_list", "deny_list"),
+        "sealed_lists",
+        lambda key, row: seal_lists(key, row.version, row.allow_list, row.deny_list),
+    )
+    _replace(
+        "api_files",
+        ("filename",),
+        "sealed_filename",
+        lambda key, row: Sealer(key, "api_files.sealed_filename").seal(row.id, row.filename),
+        lost=b"",
+    )
 
 
-def _seal() -> None:
-    """Seal the lists that there are, which takes MASTER_KEY; those of a tenant whose key is destroyed are lost."""
+def _replace(
+    table: str,
+    columns: tuple[str, ...],
+    sealed: str,
+    seal: Callable[[TenantKey, Any], bytes | None],
+    lost: bytes | None = None,
+) -> None:
+    """Put what `seal` makes of `columns` into the column `sealed`, which takes MASTER_KEY where there is anything, and
+    drop them. `lost` is for rows of a tenant whose key is destroyed; where it is None, the new column may be null."""
+    op.add_column(table, sa.Column(sealed, sa.LargeBinary(), nullable=True))
     connection = op.get_bind()
-    found = connection.execute(
-        sa.text(
-            "SELECT p.id, p.tenant_id, p.version, p.allow_list, p.deny_list, t.wrapped_data_key "
-            "FROM privacy_policies p JOIN tenants t ON t.id = p.tenant_id "
-            "WHERE (p.allow_list <> '[]' OR p.deny_list <> '[]') AND t.wrapped_data_key <> ''"
-        )
-    ).all()
-    for row in found:
-        key = open_tenant_key(row.tenant_id, row.wrapped_data_key)
+    rows = connection.execute(
+        sa.text(f"SELECT r.*, t.wrapped_data_key FROM {table} r JOIN tenants t ON t.id = r.tenant_id")
+    )
+    for row in rows.all():
+        value = seal(open_tenant_key(row.tenant_id, row.wrapped_data_key), row) if row.wrapped_data_key else lost
         connection.execute(
-            sa.text("UPDATE privacy_policies SET sealed_lists = :sealed WHERE id = :id"),
-            {"id": row.id, "sealed": seal_lists(key, row.version, row.allow_list, row.deny_list)},
+            sa.text(f"UPDATE {table} SET {sealed} = :value WHERE id = :id"), {"value": value, "id": row.id}
         )
+    for column in columns:
+        op.drop_column(table, column)
+    if lost is not None:
+        op.alter_column(table, sealed, nullable=False)
+    # Written anew without the dropped columns: else the values would lie in the table's file until it is vacuumed.
+    op.execute(f"CLUSTER {table} USING pk_{table}")
+    op.execute(f"ALTER TABLE {table} SET WITHOUT CLUSTER")
