@@ -1,6 +1,7 @@
 """The report of what was found: counts, places, and no value that was found."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from core.privacy.detect import Detector
 from core.privacy.entities import DEFAULT_POLICY, ENTITIES, ENTITY_NAMES
 from core.privacy.masks import mask
-from core.privacy.report import MAX_EXAMPLES, FindingsReport, summarise
-from core.privacy.types import Finding
+from core.privacy.pseudonymise import PrivacyKey, Pseudonymiser
+from core.privacy.report import MAX_EXAMPLES, MAX_NOTED_ROWS, FindingsReport
+from core.privacy.types import Finding, Operator
 
 VALUES = {
     "PERSON": ["Jane Smith", "Bo", "Al B"],
@@ -27,9 +29,16 @@ VALUES = {
 }
 
 
+REPLACEMENT = Pseudonymiser(PrivacyKey(b"k" * 32), DEFAULT_POLICY).replacement
+
+
 def report_of(*texts: str) -> dict[str, Any]:
-    found = Detector(DEFAULT_POLICY).detect(texts)
-    return summarise(found, texts, range(1, len(texts) + 1))
+    report = FindingsReport(REPLACEMENT)
+    for row, (text, findings) in enumerate(
+        zip(texts, Detector(DEFAULT_POLICY).detect(texts), strict=True), 1
+    ):
+        report.add(row, text, findings)
+    return report.as_dict()
 
 
 @pytest.mark.parametrize(("entity", "value"), [(kind, value) for kind in VALUES for value in VALUES[kind]])
@@ -78,7 +87,7 @@ def test_an_example_shows_where_it_stands_with_the_other_findings_hidden():
         "row": 1,
         "left": "Hello, ",
         "value": "J*** S***",
-        "placeholder": "[PERSON]",
+        "replacement": REPLACEMENT("PERSON", "Jane Smith"),
         "right": " ([EMAIL_ADDRESS]) owes me",
     }
     assert examples["EMAIL_ADDRESS"]["left"] == "Hello, [PERSON] ("
@@ -97,7 +106,7 @@ values = st.sampled_from(
 
 @given(st.lists(st.lists(st.tuples(values, st.text("ab .\n", max_size=60)), max_size=6), max_size=8))
 def test_no_whole_value_is_in_any_report(rows):
-    report = FindingsReport()
+    report = FindingsReport(REPLACEMENT)
     for number, parts in enumerate(rows):
         text, findings = "", []
         for (entity, value), between in parts:
@@ -111,8 +120,30 @@ def test_no_whole_value_is_in_any_report(rows):
     assert json.loads(stored) == report.as_dict()
 
 
+@pytest.mark.parametrize("operator", Operator)
+def test_after_stands_what_the_operator_puts_there(operator):
+    policy = replace(DEFAULT_POLICY, operators={"PERSON": operator})
+    pseudonymiser = Pseudonymiser(PrivacyKey(b"k" * 32), policy)
+    text, finding = "Ring Jane Smith", Finding(5, 15, "PERSON", 1.0)
+    report = FindingsReport(pseudonymiser.replacement)
+    report.add(1, text, [finding])
+    (kind,) = report.as_dict()["entities"]
+    after = "Ring " + kind["examples"][0]["replacement"]
+    assert after == pseudonymiser.replace(text, [finding])
+
+
+def test_the_first_rows_of_each_kind_are_noted_by_their_numbers():
+    report = FindingsReport(REPLACEMENT)
+    for row in range(MAX_NOTED_ROWS * 2):
+        entity = "PERSON" if row % 2 else "LOCATION"
+        report.add(row, "Al Bo", [Finding(0, 5, entity, 1)] if row % 4 else [])
+    noted = report.noted_rows()
+    assert noted["PERSON"] == list(range(1, MAX_NOTED_ROWS * 2, 2))
+    assert noted["LOCATION"] == list(range(2, MAX_NOTED_ROWS * 2, 4))
+
+
 def test_a_long_file_gives_few_examples_and_each_of_another_row():
-    report = FindingsReport()
+    report = FindingsReport(REPLACEMENT)
     for row in range(1000):
         report.add(row, "Al Bo, Al Bo", [Finding(0, 5, "PERSON", 1), Finding(7, 12, "PERSON", 1)])
     (kind,) = report.as_dict()["entities"]
@@ -121,7 +152,7 @@ def test_a_long_file_gives_few_examples_and_each_of_another_row():
 
 
 def test_what_stands_around_an_example_is_cut_short():
-    report = FindingsReport()
+    report = FindingsReport(REPLACEMENT)
     report.add(1, "x" * 500 + " Al Bo " + "y" * 500, [Finding(501, 506, "PERSON", 1)])
     (kind,) = report.as_dict()["entities"]
     assert len(kind["examples"][0]["left"]) < 50

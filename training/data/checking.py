@@ -8,6 +8,7 @@ from core.privacy.types import Policy
 from core.storage import TenantKey
 from training.data.batches import in_batches
 from training.data.columns import ColumnMapping
+from training.data.correcting import Corrector
 from training.data.personal import Protector, Summary, for_display
 from training.data.profile import Profiler
 from training.data.readers import Reading
@@ -32,6 +33,7 @@ def check(
     tokens: TokenCounter,
     key: TenantKey,
     policy: Policy,
+    corrector: Corrector,
     position: Callable[[], float],
     beat: Callable[[float], None],
 ) -> dict[str, Any]:
@@ -49,8 +51,8 @@ def check(
     every = max(
         ceil(profile.rows / SEARCHED_ROWS), ceil(profile.characters.sum(dtype=int) / SEARCHED_CHARACTERS), 1
     )
-    protector = Protector(key, policy)
-    summary = Summary(policy)
+    protector = Protector(key, policy, corrector)
+    summary = Summary(protector)
     examples: dict[int, UploadedRow] = {}
 
     def searched() -> Iterator[UploadedRow]:
@@ -64,4 +66,5 @@ def check(
     for batch in in_batches(searched()):
         summary.add(protector.protect_rows(batch))
         beat(_FIRST_PASS + position() * (1 - _FIRST_PASS))
-    return report.to_json(examples, for_display(key, policy).texts, summary.to_json(profile.rows))
+    personal_data = {**summary.to_json(profile.rows), "noted_rows": summary.noted_rows()}
+    return report.to_json(examples, for_display(key, policy, corrector).texts, personal_data)

@@ -24,6 +24,7 @@ from core.storage import Blob, blob_store, tenant_key
 from core.tenancy import Permission, TenantScope
 from training.data.claims import STALE
 from training.data.columns import ColumnMapping
+from training.data.corrections import forget_corrections
 from training.data.errors import DataError
 from training.data.guessing import guess_mapping, guess_task
 from training.data.readers import Reading, detect, open_table, preview
@@ -261,6 +262,7 @@ def discard(session: Session, scope: TenantScope, version: DatasetVersion) -> No
     """Give up a version that is not ready, and delete its upload. A job at work on it stops by itself."""
     blob = version.upload_blob
     _move(session, scope, version, UNFINISHED, DatasetStatus.DISCARDED, upload_blob=None, heartbeat_at=None)
+    forget_corrections(session, version)
     record(session, scope, "dataset.discarded", version)
     if blob is not None:
         delete_after_commit(session, version.tenant_id, blob)
@@ -379,6 +381,7 @@ def discard_abandoned(session: Session) -> int:
     for version in abandoned:
         assert version.upload_blob is not None
         delete_after_commit(session, version.tenant_id, version.upload_blob)
+        forget_corrections(session, version)
         version.status, version.upload_blob = DatasetStatus.DISCARDED, None
         version.error = f"Nobody accepted the upload within {_ABANDONED.days} days, so it was deleted."
     return len(abandoned)

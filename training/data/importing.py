@@ -54,7 +54,7 @@ class Importer:
         self._key = key
         self._protector = protector
         self._beat = beat
-        self._summary = Summary(protector.policy)
+        self._summary = Summary(protector)
         self._texts = array("Q")
         self._original_keys = array("Q")
         self._model_keys = array("Q")

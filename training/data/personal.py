@@ -10,8 +10,9 @@ from core.privacy.placeholders import escape
 from core.privacy.pseudonymise import Pseudonymiser, privacy_key
 from core.privacy.report import FindingsReport
 from core.privacy.spans import shift
-from core.privacy.types import Finding, Policy
+from core.privacy.types import Finding, Mode, Policy
 from core.storage import TenantKey
+from training.data.correcting import Corrector
 from training.data.uploaded import UploadedRow
 
 Row = TypeVar("Row", bound=UploadedRow)
@@ -36,21 +37,27 @@ class ProtectedRow(Generic[Row]):
 
 
 class Protector:
-    """Replaces personal data as a tenant's policy says; where that is off, texts stay as they are."""
+    """Replaces personal data as a tenant's policy and a person's corrections say; where the policy is off, texts stay as
+    they are."""
 
-    def __init__(self, key: TenantKey, policy: Policy) -> None:
+    def __init__(self, key: TenantKey, policy: Policy, corrector: Corrector | None = None) -> None:
         self.policy = policy
-        self._detector = Detector(policy)
+        self.corrector = corrector or Corrector()
+        self._detector = Detector(policy, Mode.STRICT)
         self._pseudonymiser = Pseudonymiser(privacy_key(key), policy)
 
     def protect(self, texts: Sequence[str]) -> list[Protected]:
         if not self.policy.enabled:
             return [Protected(text, text, ()) for text in texts]
-        found = self._detector.detect(texts)
-        return [
-            Protected(text, self._pseudonymiser.replace(text, findings), findings)
-            for text, findings in zip(texts, found, strict=True)
-        ]
+        protected = []
+        for text, found in zip(texts, self._detector.detect(texts), strict=True):
+            findings = self.corrector.apply(text, found)
+            protected.append(Protected(text, self._pseudonymiser.replace(text, findings), findings))
+        return protected
+
+    def replacement(self, entity: str, value: str) -> str:
+        """What stands for a value of the kind `entity`."""
+        return self._pseudonymiser.replacement(entity, value)
 
     def protect_rows(self, rows: Sequence[Row]) -> "list[ProtectedRow[Row]]":
         """`rows` with what is personal in their pieces replaced; each word stays a word of its own."""
@@ -107,29 +114,36 @@ def _joined(pieces: Sequence[Protected]) -> tuple[str, Sequence[Finding]]:
     return "\n".join(piece.original for piece in pieces), findings
 
 
-def for_display(key: TenantKey, policy: Policy) -> Protector:
+def for_display(key: TenantKey, policy: Policy, corrector: Corrector | None = None) -> Protector:
     """What protects the texts in reports, which are kept outside the encrypted blobs: never off."""
-    return Protector(key, policy if policy.enabled else replace(DEFAULT_POLICY, deny_list=policy.deny_list))
+    shown = policy if policy.enabled else replace(DEFAULT_POLICY, deny_list=policy.deny_list)
+    return Protector(key, shown, corrector)
 
 
 class Summary:
     """Counts what a protector finds, row by row, with a few masked examples of each kind."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._found = FindingsReport()
+    def __init__(self, protector: Protector) -> None:
+        self._protector = protector
+        self._found = FindingsReport(protector.replacement)
 
     def add(self, rows: Sequence[ProtectedRow[Row]]) -> None:
         """Take in rows."""
         for one in rows:
             self._found.add(one.row.number, one.original, one.findings)
 
+    def noted_rows(self) -> dict[str, list[int]]:
+        """For each kind the numbers of the first rows in which it was found."""
+        return self._found.noted_rows()
+
     def to_json(self, rows: int) -> dict[str, Any]:
         """The summary; `rows` is how many there are in all, of which some may have been looked at only."""
         found = self._found.as_dict()
+        policy, corrector = self._protector.policy, self._protector.corrector
         return {
-            "policy_version": self._policy.version,
-            "enabled": self._policy.enabled,
+            "policy_version": policy.version,
+            "enabled": policy.enabled,
+            "corrections": {"given": corrector.given, "met": corrector.met},
             "rows": rows,
             "rows_checked": found["rows"],
             "rows_with": found["rows_with_findings"],

@@ -18,6 +18,8 @@ from core.storage import BlobNotFound, TenantKey, blob_store, tenant_key
 from core.tenancy import system_scope
 from training.data.checking import check
 from training.data.claims import Claim, ClaimLost
+from training.data.correcting import Corrector
+from training.data.corrections import corrections_of, forget_corrections
 from training.data.datasets import delete_after_commit, mapping_of, reading_of
 from training.data.errors import DataError
 from training.data.importing import Importer
@@ -40,6 +42,7 @@ def check_dataset(tenant_id: str, version_id: str) -> None:
     with _reporting(claim), tenant_session(claim.scope) as session:
         key = tenant_key(session, claim.scope.tenant_id)
         policy = current_policy(session, claim.scope.tenant_id)
+        corrector = Corrector(corrections_of(session, claim.version))
         session.rollback()  # the work takes minutes: no transaction is held open over it
         with _upload(claim, key) as (stream, position):
             reading, mapping = reading_of(claim.version), mapping_of(claim.version)
@@ -50,9 +53,11 @@ def check_dataset(tenant_id: str, version_id: str) -> None:
                 tokens=TokenCounter(default_base_model(mapping.task)),
                 key=key,
                 policy=policy,
+                corrector=corrector,
                 position=position,
                 beat=claim.beat,
             )
+        report["personal_data"]["corrections_revision"] = claim.version.corrections_revision
         claim.write(session, status=DatasetStatus.REVIEW, report=report, progress=1.0)
         session.commit()
 
@@ -65,6 +70,7 @@ def import_dataset(tenant_id: str, version_id: str) -> None:
     with _reporting(claim), tenant_session(claim.scope) as session:
         key = tenant_key(session, claim.scope.tenant_id)
         policy = current_policy(session, claim.scope.tenant_id)
+        corrector = Corrector(corrections_of(session, claim.version))
         # Every attempt writes to blobs of its own and notes them before, so that the next one can clear them away.
         final = f"datasets/{claim.version.id}/{uuid4().hex}/rows.jsonl"
         draft = final + ".draft"
@@ -73,7 +79,8 @@ def import_dataset(tenant_id: str, version_id: str) -> None:
         session.commit()
         try:
             with _upload(claim, key) as (stream, position):
-                importer = Importer(blob_store(), key, Protector(key, policy), claim.beat)
+                protector = Protector(key, policy, corrector)
+                importer = Importer(blob_store(), key, protector, claim.beat)
                 table = open_table(stream, reading_of(claim.version))
                 imported = importer.run(table, mapping_of(claim.version), position, draft=draft, final=final)
             report = {
@@ -99,6 +106,7 @@ def import_dataset(tenant_id: str, version_id: str) -> None:
                 upload_blob=None,
             )
             record(session, claim.scope, "dataset.ready", claim.version, {"rows": imported.rows})
+            forget_corrections(session, claim.version)
             if claim.version.upload_blob is not None:
                 delete_after_commit(session, claim.scope.tenant_id, claim.version.upload_blob)
             session.commit()
