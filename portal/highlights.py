@@ -4,8 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from core.privacy.entities import ENTITIES
+from core.privacy.placeholders import escape
+
 TONES = 6
 """How many colours tell types of entities apart; static/css has as many."""
+
+KIND_TONES = {entity.name: number % TONES for number, entity in enumerate(ENTITIES)}
+"""A colour's number for each kind of personal data: the commonest, which come first, differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,14 @@ def cut(text: str, spans: Iterable[Span]) -> list[Piece]:
     if at < len(text):
         found.append(Piece(text[at:]))
     return found
+
+
+def replaced(pieces: Iterable[Piece], replacements: Iterable[str]) -> list[Piece]:
+    """The pieces of a text as it is stored, with `replacements` in place of its entities, in their order."""
+    stands = iter(replacements)
+    return [
+        Piece(next(stands), piece.label) if piece.label else Piece(escape(piece.text)) for piece in pieces
+    ]
 
 
 def cut_tokens(tokens: Sequence[str], tags: Sequence[str]) -> list[Piece]:

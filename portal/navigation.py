@@ -11,12 +11,16 @@ from core.tenancy import Permission, StaffPermission
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An entry of the sidebar; without a permission it is everybody's who is signed in."""
+    """An entry of the sidebar; without a permission it is everybody's who is signed in.
+
+    `also` is a noun within the entry's own that has a blueprint to itself.
+    """
 
     label: str
     endpoint: str
     icon: str
     permission: Permission | StaffPermission | None = None
+    also: str | None = None
 
     @property
     def url(self) -> str:
@@ -25,7 +29,7 @@ class Link:
     @property
     def is_current(self) -> bool:
         """Whether the page that is shown belongs to the entry's noun."""
-        return request.blueprint == self.endpoint.partition(".")[0]
+        return request.blueprint in (self.endpoint.partition(".")[0], self.also)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ TENANT = (
     Group(
         "Build",
         (
-            Link("Datasets", "datasets.index", "database", Permission.DATASETS_READ),
+            Link("Datasets", "datasets.index", "database", Permission.DATASETS_READ, also="findings"),
             Link("Fine-tunes", "fine_tunes.index", "sliders-horizontal", Permission.JOBS_READ),
             Link("Models", "models.index", "boxes", Permission.MODELS_READ),
         ),

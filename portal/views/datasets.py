@@ -22,10 +22,11 @@ from core.tenancy import Permission
 from portal.access import allow
 from portal.filters import filesize
 from portal.forms.datasets import ColumnsForm, NewDatasetForm, NewVersionForm, ReadingForm
-from portal.highlights import cut_tokens, tones
+from portal.highlights import KIND_TONES, cut_tokens, tones
 from portal.session import db, get_or_404, scope
 from portal.uploads import EncryptedUpload, UploadRequest
 from training.data import datasets
+from training.data.corrections import is_outdated
 from training.data.datasets import DatasetError
 from training.data.delimited import DELIMITERS
 from training.data.errors import DataError
@@ -151,6 +152,8 @@ def version(version_id: UUID) -> ResponseReturnValue:
         twin=datasets.find_twin(db(), found),
         sample=_sample(found),
         tones=tones(found.labels or ()),
+        kind_tones=KIND_TONES,
+        outdated=found.status is DatasetStatus.REVIEW and is_outdated(db(), found),
         cut_tokens=cut_tokens,
     )
 
