@@ -36,6 +36,7 @@ OF_A_TENANT = {
     "key_id",
     "dataset_id",
     "version_id",
+    "correction_id",
     "model_id",
     "job_id",
     "adapter_id",
