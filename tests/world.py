@@ -34,6 +34,9 @@ from core.storage import blob_store, tenant_key
 from core.tenancy import Role, TenantScope
 from inference.gateway.public_ids import Prefix, public_id
 from training.data.columns import ColumnMapping
+from training.data.files import DataFormat
+from training.data.readers import Reading
+from training.data.sources import Source, seal_source
 
 PASSWORD = "correct horse battery"
 _FILE = b'{"text": "Where is my parcel?", "label": "a"}\n'
@@ -96,11 +99,8 @@ def build_world(scope: TenantScope, *, model_name: str = "messages") -> World:
             dataset_id=dataset.id,
             number=1,
             status=DatasetStatus.READY,
-            filename="messages.csv",
             format="csv",
             size_bytes=100,
-            mapping=ColumnMapping("text", "label").to_json(),
-            columns=["text", "label"],
             digest="0" * 64,
             blob=f"datasets/{uuid4()}/rows.jsonl",
             rows=20,
@@ -109,8 +109,16 @@ def build_world(scope: TenantScope, *, model_name: str = "messages") -> World:
             progress=1.0,
             ready_at=now(),
         )
+        data_key = tenant_key(session, tenant_id)
+        columns = ColumnMapping("text", "label")
+        source = Source("messages.csv", columns.columns, Reading(DataFormat.CSV), columns)
+        version.sealed_source = seal_source(data_key, version, source)
         correction = owned(
-            FindingCorrection, version_id=version.id, digest=bytes(32), sealed_value=bytes(32), entity="PERSON"
+            FindingCorrection,
+            version_id=version.id,
+            digest=bytes(32),
+            sealed_value=bytes(32),
+            entity="PERSON",
         )
         model = owned(Model, name=model_name, base_model=base.id)
         job = owned(
@@ -149,7 +157,6 @@ def build_world(scope: TenantScope, *, model_name: str = "messages") -> World:
             digest=sha256(_FILE).hexdigest(),
             blob=f"files/{uuid4()}",
         )
-        data_key = tenant_key(session, tenant_id)
         seal_filename(data_key, file, "messages.jsonl")
         blob_store().put(data_key, file.blob, _FILE)
         request = owned(

@@ -1,10 +1,12 @@
 """Two tenants that know nothing of each other, and the database's superuser, who sees both."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from core.config import get_settings
 from core.crypto import new_data_key
@@ -13,7 +15,8 @@ from core.models.tenants import Tenant, TenantStatus
 from core.tenancy import system_scope
 from tests.isolation.catalogue import owned_tables
 from tests.isolation.rows import add_rows
-from tests.world import build_world
+from tests.people import Person
+from tests.world import World, build_world
 
 
 @pytest.fixture
@@ -45,3 +48,34 @@ def two_with_everything(superuser) -> tuple[UUID, UUID]:
         build_world(system_scope(tenant_id, "test"))
         add_rows(superuser, owned_tables(superuser), tenant_id)
     return mine, theirs
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The admin of a tenant, and a second tenant next to it; each has one of everything."""
+
+    admin: Person
+    mine: World
+    theirs: World
+
+
+@pytest.fixture
+def neighbours(admin, other_admin) -> Neighbours:
+    return Neighbours(admin, build_world(admin.scope), build_world(other_admin.scope, model_name="parcels"))
+
+
+@pytest.fixture
+def untouched(superuser, neighbours) -> Iterator[None]:
+    """Fails where the test changed a row of the second tenant."""
+    before = written(superuser, neighbours.theirs.scope.tenant_id)
+    yield
+    assert written(superuser, neighbours.theirs.scope.tenant_id) == before
+
+
+def written(superuser: psycopg.Connection, tenant_id: UUID) -> dict[str, list[tuple[object, ...]]]:
+    """The tenant's rows by table, each with the transaction that wrote it."""
+    found = {}
+    for table in owned_tables(superuser):
+        query = sql.SQL("SELECT xmin::text, t::text FROM {} t WHERE tenant_id = %s ORDER BY 2")
+        found[table] = superuser.execute(query.format(sql.Identifier(table)), (tenant_id,)).fetchall()
+    return found
