@@ -74,7 +74,7 @@ def sign_up(
     """
     tenant_name = _required("tenant_name", tenant_name)
     user_name = _required("name", name)
-    address = _free_address(session, email)
+    address = free_address(session, email)
     check_password(password, address, user_name, tenant_name)
     tenant_id = uuid4()
     tenant = Tenant(
@@ -106,32 +106,34 @@ def find_user(session: Session, email: str, password: str) -> User | StaffMember
 
     `session` is an operator session. Takes as long for an address that nobody has.
     """
-    address = email.strip().lower()
-    person = session.scalar(select(User).where(User.email == address)) or session.scalar(
-        select(StaffMember).where(StaffMember.email == address)
-    )
+    person = _find_by_address(session, email.strip().lower())
     if person is None:
         waste_time(password)
         return None
-    if not verify_password(person.password_hash, password) or not _may_sign_in(session, person):
+    if not verify_password(person.password_hash, password) or not may_sign_in(session, person):
         return None
     return person
 
 
-def find_waiting(session: Session, person_id: UUID) -> User | StaffMember | None:
-    """The person of that id, whose password was right and whose code is to come; their row is locked.
+def find_person(session: Session, email: str) -> User | StaffMember | None:
+    """The user or member of staff with that address, if they may sign in. `session` is an operator session."""
+    person = _find_by_address(session, email.strip().lower())
+    return person if person is not None and may_sign_in(session, person) else None
 
-    `session` is an operator session. None where they may not sign in, or no longer have a second factor.
+
+def find_waiting(session: Session, person_id: UUID) -> User | StaffMember | None:
+    """The person of that id, whose password was right and whose second factor is to come; their row is locked.
+
+    `session` is an operator session. None where they may not sign in.
     """
     person = session.get(User, person_id, with_for_update=True) or session.get(
         StaffMember, person_id, with_for_update=True
     )
-    if person is None or person.totp_secret is None or not _may_sign_in(session, person):
-        return None
-    return person
+    return person if person is not None and may_sign_in(session, person) else None
 
 
-def _may_sign_in(session: Session, person: User | StaffMember) -> bool:
+def may_sign_in(session: Session, person: User | StaffMember) -> bool:
+    """Whether the person is not deactivated, and their tenant open. `session` is an operator session."""
     if person.deactivated_at is not None:
         return False
     if isinstance(person, StaffMember):
@@ -195,7 +197,7 @@ def find_invite(session: Session, token: str) -> Invite | None:
 def accept_invite(session: Session, row: Invite, *, name: str, password: str) -> User:
     """Make the invited person a user of the tenant. `session` is an operator session. Raises AccountError."""
     user_name = _required("name", name)
-    address = _free_address(session, row.email)
+    address = free_address(session, row.email)
     check_password(password, address, user_name)
     user = _add_user(session, row.tenant_id, user_name, address, password, row.role)
     row.accepted_at = now()
@@ -232,7 +234,7 @@ def create_staff(session: Session, *, email: str, name: str, password: str, role
     """Add one of the operator's staff. `session` is an operator session. Raises AccountError."""
     member = StaffMember(
         name=_required("name", name),
-        email=_free_address(session, email),
+        email=free_address(session, email),
         password_hash=hash_password(check_password(password, email, name)),
         role=role,
     )
@@ -263,14 +265,21 @@ def _add_user(session: Session, tenant_id: UUID, name: str, email: str, password
     return user
 
 
-def _free_address(session: Session, email: str) -> str:
+def _find_by_address(session: Session, address: str) -> User | StaffMember | None:
+    return session.scalar(select(User).where(User.email == address)) or session.scalar(
+        select(StaffMember).where(StaffMember.email == address)
+    )
+
+
+def free_address(session: Session, email: str) -> str:
+    """The address in the form that is stored, and nobody else's until `session`, an operator session, commits.
+
+    Raises AccountError where it is somebody's, or none.
+    """
     address = normalise_email(email)
     # Two sign-ups with one address wait for each other here; the unique constraint would answer with a 500.
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(address, 0))))
-    taken = session.scalar(select(User.id).where(User.email == address)) or session.scalar(
-        select(StaffMember.id).where(StaffMember.email == address)
-    )
-    if taken is not None:
+    if _find_by_address(session, address) is not None:
         raise AccountError("email", "This address has an account already. Sign in instead.")
     return address
 
