@@ -266,9 +266,9 @@ def _add_user(session: Session, tenant_id: UUID, name: str, email: str, password
 
 
 def _find_by_address(session: Session, address: str) -> User | StaffMember | None:
-    return session.scalar(select(User).where(User.email == address)) or session.scalar(
-        select(StaffMember).where(StaffMember.email == address)
-    )
+    user = session.scalar(select(User).where(User.email == address))
+    member = session.scalar(select(StaffMember).where(StaffMember.email == address))
+    return user or member  # both are looked for, so that to find nobody takes no longer
 
 
 def free_address(session: Session, email: str) -> str:
