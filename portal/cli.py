@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +16,15 @@ from billing.stripe.catalogue_sync import sync_catalogue
 from billing.stripe.client import StripeProblem, stripe_client
 from core import api_keys
 from core.catalogue import Task
+from core.clock import now
 from core.crypto import KeyRejected
 from core.db import operator_session, tenant_session
 from core.models.models import Model
 from core.models.tenants import Tenant
-from core.tenancy import StaffRole, system_scope
+from core.networks import InvalidNetwork, parse_networks
+from core.tenancy import Endpoint, StaffRole, system_scope
 from portal import accounts, clock, key_rotation
+from portal.key_reach import NoSuchModel, reach_to
 
 tenant_group = AppGroup("tenant", help="Tenants.")
 key_group = AppGroup("key", help="API keys.")
@@ -69,6 +73,19 @@ def create_tenant(name: str, email: str, password: str | None) -> None:
 @click.argument("tenant_id", type=click.UUID)
 @click.option("--name", required=True, help="What the key is for.")
 @click.option("--manage", is_flag=True, help="It may also upload files, start fine-tunes and delete models.")
+@click.option("--no-predict", is_flag=True, help="With --manage: it may not call models.")
+@click.option("--model", "models", multiple=True, help="Only this model exists for it. May be given again.")
+@click.option(
+    "--endpoint",
+    "endpoints",
+    multiple=True,
+    type=click.Choice([endpoint.value for endpoint in Endpoint]),
+    help="It may call models by this alone. May be given again.",
+)
+@click.option(
+    "--network", "networks", multiple=True, help="Only from here, like 203.0.113.0/24. May be given again."
+)
+@click.option("--expires-in-days", type=click.IntRange(1, 3650), help="Refused from then on.")
 @click.option("--default-model", help="The chat model that answers where a request names none.")
 @click.option("--requests-per-minute", type=click.IntRange(1), help="The key's own limit.")
 @click.option("--tokens-per-minute", type=click.IntRange(1), help="The key's own limit.")
@@ -76,11 +93,18 @@ def create_key(
     tenant_id: UUID,
     name: str,
     manage: bool,
+    no_predict: bool,
+    models: tuple[str, ...],
+    endpoints: tuple[str, ...],
+    networks: tuple[str, ...],
+    expires_in_days: int | None,
     default_model: str | None,
     requests_per_minute: int | None,
     tokens_per_minute: int | None,
 ) -> None:
     """Make an API key for a tenant. It is printed once and cannot be shown again."""
+    if no_predict and not manage:
+        raise click.UsageError("A key that may neither call models nor manage them is good for nothing.")
     with tenant_session(system_scope(tenant_id, "command line")) as session:
         if session.get(Tenant, tenant_id) is None:
             raise click.ClickException(f"There is no tenant {tenant_id}.")
@@ -89,11 +113,20 @@ def create_key(
                 session,
                 session.scope,
                 name,
+                may_predict=not no_predict,
                 may_manage=manage,
                 default_model_id=_chat_model_id(session, default_model),
+                reach=reach_to(session, models, endpoints),
                 limits=api_keys.KeyLimits(requests_per_minute, tokens_per_minute),
+                networks=parse_networks("\n".join(networks)),
+                expires_at=now() + timedelta(days=expires_in_days) if expires_in_days else None,
             )
-        except api_keys.TooManyKeys as error:
+        except (
+            api_keys.TooManyKeys,
+            api_keys.DefaultModelOutOfReach,
+            InvalidNetwork,
+            NoSuchModel,
+        ) as error:
             raise click.ClickException(str(error)) from None
         session.commit()
     _print({"key_id": str(key.id), "tenant_id": str(tenant_id), "name": key.name, "key": plain})

@@ -100,7 +100,7 @@ _ENDED: dict[JobStatus, Status] = {
 }
 
 
-def reached(session: ScopedSession) -> Select[tuple[FineTuneRequest]]:
+def reached(session: ScopedSession) -> Select[FineTuneRequest]:
     """The tenant's requests, of the models that the session's scope reaches."""
     requests = select(FineTuneRequest)
     if session.scope.reach.models is None:

@@ -5,12 +5,21 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from flask_wtf import FlaskForm
-from wtforms import IntegerField, SelectChoice, SelectField, StringField, TextAreaField
+from wtforms import (
+    IntegerField,
+    SelectChoice,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
 from wtforms.validators import DataRequired, Length, NumberRange, Optional, ValidationError
+from wtforms.widgets import CheckboxInput, ListWidget
 
 from core.api_keys import KeyLimits
 from core.clock import now
 from core.networks import InvalidNetwork, parse_networks
+from core.tenancy import Endpoint
 
 _LARGEST = 10**9
 _A_LIMIT = [Optional(), NumberRange(1, _LARGEST, f"Give a whole number from 1 to {_LARGEST:,}, or nothing.")]
@@ -29,6 +38,13 @@ _ACCESS = (
     (KeyAccess.MANAGE, "Upload files, run batches, start fine-tunes and delete models"),
     (KeyAccess.BOTH, "Do all of that"),
 )
+_ENDPOINTS = (
+    (Endpoint.CLASSIFY, "Classify"),
+    (Endpoint.TAG, "Tag"),
+    (Endpoint.CHAT, "Chat"),
+    (Endpoint.EMBEDDINGS, "Embeddings"),
+    (Endpoint.ANONYMIZE, "Anonymize"),
+)
 _LIFETIMES = (
     SelectChoice(0, "Never"),
     SelectChoice(7, "In 7 days"),
@@ -43,6 +59,13 @@ _OVERLAPS = (
     SelectChoice(72, "In 3 days"),
     SelectChoice(168, "In 7 days"),
 )
+
+
+class BoxesField(SelectMultipleField):
+    """Several choices, each with a box to tick."""
+
+    widget = ListWidget(prefix_label=False)
+    option_widget = CheckboxInput()
 
 
 class KeyForm(FlaskForm):
@@ -71,6 +94,15 @@ class KeyForm(FlaskForm):
         "Only from these networks",
         description="One a line, like 203.0.113.0/24. Leave it empty to let requests in from anywhere.",
     )
+    models = BoxesField(
+        "Only these models",
+        description="Tick none for all of them, also those to come. Other models do not exist for the key.",
+    )
+    endpoints = BoxesField(
+        "Only to",
+        choices=[SelectChoice(endpoint.value, words) for endpoint, words in _ENDPOINTS],
+        description="Tick none for all of them.",
+    )
     default_model = SelectField(
         "Default chat model",
         default="",
@@ -79,8 +111,9 @@ class KeyForm(FlaskForm):
     requests_per_minute = IntegerField("Requests a minute", _A_LIMIT)
     tokens_per_minute = IntegerField("Tokens a minute", _A_LIMIT)
 
-    def offer(self, chat_models: Iterable[str]) -> None:
-        """Say which models may be the default."""
+    def offer(self, models: Iterable[str], chat_models: Iterable[str]) -> None:
+        """Say which models a key may be limited to, and which may be the default."""
+        self.models.choices = [(name, name) for name in models]
         self.default_model.choices = [("", "None"), *((name, name) for name in chat_models)]
 
     def validate_networks(self, field: TextAreaField) -> None:

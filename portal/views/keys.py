@@ -17,6 +17,7 @@ from core.tenancy import Permission
 from portal import snippets
 from portal.access import allow
 from portal.forms.keys import KeyAccess, KeyForm, ReplaceForm
+from portal.key_reach import reach_to, reachable, reached_models
 from portal.session import db, get_or_404, scope
 
 bp = Blueprint("keys", __name__, url_prefix="/keys")
@@ -47,12 +48,15 @@ def create() -> ResponseReturnValue:
                     may_predict=form.access.data != KeyAccess.MANAGE,
                     may_manage=form.access.data != KeyAccess.PREDICT,
                     default_model_id=_chat_models().get(form.default_model.data),
+                    reach=reach_to(db(), form.models.data, form.endpoints.data),
                     limits=form.limits,
                     networks=parse_networks(form.networks.data or ""),
                     expires_at=form.expires_at,
                 )
             except api_keys.TooManyKeys as error:
                 form.name.errors = [str(error)]
+            except api_keys.DefaultModelOutOfReach as error:
+                form.default_model.errors = [str(error)]
             else:
                 db().commit()
                 return _created_page(key, plain), 201
@@ -101,7 +105,7 @@ def revoke(key_id: UUID) -> ResponseReturnValue:
 
 def _form() -> KeyForm:
     form = KeyForm()
-    form.offer(_chat_models())
+    form.offer(reachable(db()), _chat_models())
     return form
 
 
@@ -127,6 +131,7 @@ def _page(form: KeyForm) -> str:
         "keys/index.html",
         form=form,
         replace_form=ReplaceForm(formdata=None),
+        reached=reached_models(db()),
         active=[row for row in keys if api_keys.is_active(row[0])],
         inactive=[row for row in keys if not api_keys.is_active(row[0])],
     )

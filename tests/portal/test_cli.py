@@ -1,15 +1,18 @@
 """The operator's commands: JSON for scripts, and a plain error where something is wrong."""
 
 import json
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
 from core import api_keys
 from core.catalogue import DEFAULT_CHAT_MODEL, Task
+from core.clock import now
 from core.db import operator_session, tenant_session
+from core.models.api_keys import ApiKey
 from core.models.models import Model
-from core.tenancy import system_scope
+from core.tenancy import Endpoint, system_scope
 from tests.people import PASSWORD
 
 
@@ -46,6 +49,37 @@ def test_a_keys_default_model_is_one_of_the_tenants_chat_models(run):
     with operator_session("test") as session:
         assert api_keys.verify(session, key["key"]).default_model_id == model.id
     assert "The tenant has no chat model 'other'" in run(*command, "other").output
+
+
+def test_a_keys_settings_come_as_options(run):
+    tenant = json.loads(run("tenant", "create", "Acme", "--email", "ada@example.com").output)
+    command = ("key", "create", tenant["tenant_id"], "--name", "Shop")
+    limits = ("--model", DEFAULT_CHAT_MODEL, "--endpoint", "chat", "--network", "203.0.113.7")
+    made = json.loads(run(*command, *limits, "--manage", "--no-predict", "--expires-in-days", "2").output)
+    with operator_session("test") as session:
+        key = session.get_one(ApiKey, UUID(made["key_id"]))
+        reach = api_keys.reach_of(session, key)
+    assert (reach.models, reach.endpoints) == ({DEFAULT_CHAT_MODEL}, {Endpoint.CHAT})
+    assert (key.networks, key.may_manage, key.may_predict) == (["203.0.113.7/32"], True, False)
+    assert key.expires_at is not None
+    assert timedelta(hours=47) < key.expires_at - now() < timedelta(hours=49)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--model", "absent"), "There is no model 'absent'"),
+        (("--endpoint", "guess"), "is not one of"),
+        (("--network", "nonsense"), "is no address or network"),
+        (("--expires-in-days", "0"), "is not in the range"),
+        (("--no-predict",), "good for nothing"),
+    ],
+)
+def test_wrong_settings_of_a_key_make_none_and_are_named(run, options, words):
+    tenant = json.loads(run("tenant", "create", "Acme", "--email", "ada@example.com").output)
+    result = run("key", "create", tenant["tenant_id"], "--name", "Shop", *options)
+    assert result.exit_code != 0
+    assert words in result.output
 
 
 def test_a_password_may_come_by_the_environment(run, client):

@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import select
 
 from core import api_keys
-from core.catalogue import Task
+from core.catalogue import DEFAULT_BASE_MODEL, Task
 from core.clock import now
 from core.db import operator_session, tenant_session
 from core.models.api_keys import ApiKey
 from core.models.models import Model
-from core.tenancy import Role
+from core.tenancy import EVERYTHING, Endpoint, Role
 
 
 def create(person, name: str = "Help desk") -> str:
@@ -145,3 +145,46 @@ def test_a_key_is_replaced_by_one_that_is_shown_once(admin):
     again = admin.client.post(f"/keys/{old.id}/replace", data={"overlap_hours": "24"})
     assert again.status_code == 303
     assert "Replace the one that follows it" in admin.client.get("/keys").get_data(as_text=True)
+
+
+@pytest.fixture
+def two_models(admin):
+    """The ids of two models of `admin`'s tenant, by name: of labels and of chats."""
+    with tenant_session(admin.scope) as session:
+        models = [
+            Model(tenant_id=admin.scope.tenant_id, name="messages", task=Task.CLASSIFICATION, base_model="b"),
+            Model(tenant_id=admin.scope.tenant_id, name="faq", task=Task.CHAT, base_model="b"),
+        ]
+        session.add_all(models)
+        session.commit()
+    return {model.name: model.id for model in models}
+
+
+def test_a_key_is_limited_to_models_and_endpoints_in_its_form(admin, two_models):
+    chosen = {"name": "Help desk", "models": ["messages", DEFAULT_BASE_MODEL], "endpoints": ["classify"]}
+    assert admin.client.post("/keys", data=chosen).status_code == 201
+    with tenant_session(admin.scope) as session:
+        reach = api_keys.reach_of(session, session.scalars(select(ApiKey)).one())
+    assert reach.models == {two_models["messages"], DEFAULT_BASE_MODEL}
+    assert reach.endpoints == {Endpoint.CLASSIFY}
+    page = admin.client.get("/keys").get_data(as_text=True)
+    assert f"Only messages, {DEFAULT_BASE_MODEL}" in page
+    assert "Only to classify" in page
+
+
+def test_a_key_that_names_no_models_reaches_all_of_them(admin, two_models):
+    create(admin)
+    with tenant_session(admin.scope) as session:
+        assert api_keys.reach_of(session, session.scalars(select(ApiKey)).one()) == EVERYTHING
+
+
+def test_the_default_model_is_to_be_among_the_models_of_the_key(admin, two_models):
+    chosen = {"name": "Shop", "models": "messages", "default_model": "faq"}
+    refused = admin.client.post("/keys", data=chosen)
+    assert refused.status_code == 422
+    assert "Choose the default model among" in refused.get_data(as_text=True)
+
+
+def test_another_tenants_model_cannot_be_chosen_for_a_key(other_admin, two_models):
+    refused = other_admin.client.post("/keys", data={"name": "Shop", "models": "messages"})
+    assert refused.status_code == 422
