@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import portal.views
 from core.config import get_settings
+from core.http_headers import HSTS, ON_EVERY_ANSWER
 from core.log import configure_logging
 from core.tenancy import Permission, Role, StaffPermission, StaffRole
 from portal import assets, cli, errors, filters, limits, navigation, session, standing, tasks
@@ -102,12 +103,11 @@ def _template_globals() -> dict[str, object]:
 
 def _secure(response: Response) -> Response:
     headers = response.headers
+    headers.update(ON_EVERY_ANSWER)
     headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-    headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Referrer-Policy", "same-origin")
-    headers.setdefault("X-Frame-Options", "DENY")
     if get_settings().portal_url.startswith("https://"):
-        headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+        headers["Strict-Transport-Security"] = HSTS
     if request.endpoint != "static":
         # A tenant's pages are nobody else's: no proxy and no back button after signing out may show them.
         headers.setdefault("Cache-Control", "no-store")

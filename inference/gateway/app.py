@@ -4,10 +4,11 @@ import time
 from collections.abc import Sequence
 
 import structlog
-from flask import Blueprint, Flask, Response, g, request
+from flask import Blueprint, Flask, Response, abort, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from core.config import get_settings
+from core.http_headers import HSTS, ON_EVERY_ANSWER
 from core.log import configure_logging
 from inference.gateway import auth, errors, limits, request_id
 from inference.gateway.access import require_stated_access
@@ -30,6 +31,13 @@ log = structlog.get_logger(__name__)
 
 MAXIMUM_BODY = 4 << 20
 
+_HEADERS = {
+    **ON_EVERY_ANSWER,
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
 
 def create_api(more: Sequence[Blueprint] = ()) -> Flask:
     """The API as a WSGI app, with `more` routes from above: those that need training (portal/api/).
@@ -44,6 +52,7 @@ def create_api(more: Sequence[Blueprint] = ()) -> Flask:
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
     app.before_request(_start_clock)
+    app.before_request(_refuse_compressed)
     metrics = app.extensions["metrics"] = ApiMetrics()
     for part in (request_id, errors, auth, limits, metrics):
         part.init_app(app)
@@ -77,9 +86,16 @@ def _start_clock() -> None:
     g.started = time.perf_counter()
 
 
+def _refuse_compressed() -> None:
+    """Answer 415 to a compressed body: a few bytes of one can hold more than any limit counts."""
+    if request.content_encoding not in (None, "identity"):
+        abort(415)
+
+
 def _finish(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.update(_HEADERS)
+    if get_settings().api_url.startswith("https://"):
+        response.headers["Strict-Transport-Security"] = HSTS
     if response.status_code >= 400:
         # What succeeds is logged where it happens, with its tokens.
         key = g.get("caller")

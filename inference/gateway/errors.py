@@ -147,6 +147,7 @@ _HTTP_MESSAGES = {
     404: "There is no such path. The paths are in the API's reference.",
     405: "The path is right, but not the method.",
     413: "The body is too large: send fewer or shorter texts.",
+    415: "Send the body as it is, without Content-Encoding.",
 }
 
 
