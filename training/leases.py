@@ -32,10 +32,11 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to write to one job. `attempt` counts from 1."""
+    """The right to write to one job, which reads the dataset version `version_id`. `attempt` counts from 1."""
 
     scope: TenantScope
     job_id: UUID
+    version_id: UUID
     attempt: int
     token: UUID
 

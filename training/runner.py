@@ -20,6 +20,7 @@ from core.storage import BlobCorrupt, BlobNotFound, TenantKey, blob_store, tenan
 from core.tenancy import TenantScope
 from training import endings, scheduler
 from training.artifacts import adapter_name, delete_others
+from training.confined.errors import ChildLost
 from training.endings import Trained
 from training.inputs import load
 from training.leases import Lease, LeaseLost
@@ -41,7 +42,8 @@ _OUR_FAULT = (
 
 
 class Recipe(Protocol):
-    """training.recipe.by_task.fine_tune, which imports torch and therefore comes in from outside."""
+    """training.recipe.by_task.fine_tune, which imports torch and reads a tenant's texts, and is therefore called in a
+    process of its own (training.confined.process)."""
 
     def __call__(
         self,
@@ -54,12 +56,12 @@ class Recipe(Protocol):
     ) -> Result: ...
 
 
-def run_next(recipe: Recipe) -> None:
+def run_next(recipe_of: Callable[[Lease], Recipe]) -> None:
     """Run the job whose turn it is, if one waits, and have a worker hear of the one after it."""
     with _told_to_end() as is_told_to_end:
         lease = scheduler.claim_next()
         if lease is not None:
-            run(lease, recipe, is_told_to_end)
+            run(lease, recipe_of(lease), is_told_to_end)
     scheduler.ring_for_waiting()
 
 
@@ -94,6 +96,8 @@ def _attempt(lease: Lease, recipe: Recipe, is_told_to_end: Callable[[], bool]) -
         return endings.cancel
     except ToldToEnd:
         return endings.hand_over
+    except ChildLost:
+        return endings.lose
     except (RecipeError, SettingsError) as error:
         return partial(endings.fail, message=str(error))
 

@@ -168,15 +168,15 @@ def _claim(session: Session, chosen: Candidate) -> Lease | None:
             started_at=func.coalesce(FineTuneJob.started_at, now()),
             **extended(),
         )
-        .returning(FineTuneJob.attempt, FineTuneJob.checkpoint_blob)
+        .returning(FineTuneJob.attempt, FineTuneJob.checkpoint_blob, FineTuneJob.dataset_version_id)
     ).one_or_none()
     if claimed is None:
         return None
-    attempt, checkpoint = claimed
+    attempt, checkpoint, version_id = claimed
     message = "Started."
     if attempt > 1:
         message = (
             f"Attempt {attempt}: goes on from {'its last checkpoint' if checkpoint else 'the beginning'}."
         )
     note(session, chosen.tenant_id, chosen.job_id, message)
-    return Lease(system_scope(chosen.tenant_id, "worker"), chosen.job_id, attempt, token)
+    return Lease(system_scope(chosen.tenant_id, "worker"), chosen.job_id, version_id, attempt, token)

@@ -1,14 +1,16 @@
 """`python -m training.worker QUEUE`: an RQ worker of one queue.
 
-This process imports no torch: the work-horse that it forks for each job does, so that a job's memory, and a GPU,
-are free again when it ends.
+Neither this process nor the work-horse that it forks for each job imports torch: that is for the process that the
+work-horse starts, which has no credentials (training/confined). A job's memory, and a GPU, are free again when it ends.
 """
 
 import os
 import signal
 import sys
 from types import FrameType
+from typing import Any
 
+import structlog
 from rq import Queue as RqQueue
 from rq import Worker
 from rq.job import Job
@@ -20,6 +22,7 @@ from core.lifetime import end_with_parent
 from core.log import configure_logging
 from core.queues import Queue, redis, rq_queue
 from core.waiting import wait_until
+from training.confined.fences import hide_memory
 
 # Short, so that what a killed worker leaves behind in Redis is soon tidied up. The rows in Postgres and their
 # heartbeats decide about the work itself.
@@ -29,7 +32,11 @@ _MONITORING_SECONDS = 5
 
 _HORSE_GRACE_SECONDS = 5
 
+_SEE_THE_LOG = "The worker's log says more."
+
 _PID = os.getpid()
+
+log = structlog.get_logger(__name__)
 
 
 class PromptWorker(Worker):
@@ -52,6 +59,21 @@ class PromptWorker(Worker):
             if not wait_until(self._horse_has_ended, _HORSE_GRACE_SECONDS):
                 self.kill_horse(signal.SIGKILL)
         raise SystemExit(0)
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """Log what a job failed with, in place of RQ, which would log its words."""
+        log.error("job_failed", entry=job.id, function=job.func_name, exc_info=exc_info)
+
+    def handle_job_failure(
+        self,
+        job: Job,
+        queue: RqQueue,
+        started_job_registry: Any = None,
+        exc_string: str = "",
+        execution: Any = None,
+    ) -> None:
+        """Let RQ note in Redis that a job failed, but not in what words, which may quote a text."""
+        super().handle_job_failure(job, queue, started_job_registry, _SEE_THE_LOG, execution)
 
     def _horse_has_ended(self) -> bool:
         try:
@@ -77,8 +99,9 @@ def main(arguments: list[str]) -> None:
     if len(arguments) != 1 or arguments[0] not in list(Queue):
         sys.exit(f"Usage: python -m training.worker {'|'.join(Queue)}")
     # torch's threads otherwise wait for one another in a loop: with another program on the same cores, two of them
-    # took five times as long as one. Read when a work-horse imports torch.
+    # took five times as long as one. Read where torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    hide_memory()
     try:
         configure_logging("worker")
     except ConfigError as error:

@@ -15,4 +15,4 @@ def run_next_until_told(finish: str) -> None:
             monitor.beat(0.5, None)
             time.sleep(0.02)
 
-    runner.run_next(Recipe(at_step=wait))
+    runner.run_next(lambda _lease: Recipe(at_step=wait))

@@ -120,17 +120,17 @@ def test_a_crowd_of_jobs_is_not_a_crowd_of_rings(workshop, rings):
 def test_the_end_of_a_job_rings_for_the_next(workshop, rings):
     first, second = workshop.launch(), workshop.launch()
     rq_queue(Queue.FINE_TUNE).empty()
-    runner.run_next(Recipe())
+    runner.run_next(lambda _lease: Recipe())
     assert workshop.job(first).status is JobStatus.SUCCEEDED
     assert rings() == 1
     rq_queue(Queue.FINE_TUNE).empty()
-    runner.run_next(Recipe())
+    runner.run_next(lambda _lease: Recipe())
     assert workshop.job(second).status is JobStatus.SUCCEEDED
     assert rings() == 0
 
 
 def test_a_ring_for_nothing_does_nothing(workshop, rings):
-    runner.run_next(Recipe())
+    runner.run_next(lambda _lease: Recipe())
     assert rings() == 0
 
 
