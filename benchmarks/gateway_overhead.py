@@ -5,72 +5,38 @@ Postgres that syncs each commit to disk, Valkey. The ledger's write and the sear
 themselves in the same turns, in this process.
 """
 
-import os
 import statistics
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 
 import httpx
 
-from benchmarks.published_model import publish
 from benchmarks.results import Row
-from benchmarks.running_stack import Ports, running_stack
+from benchmarks.running_stack import Ports
+from benchmarks.served_tenant import MODEL, ServedTenant, make_tenant, reached_stack
 from billing.ledger import Usage, record
-from billing.plans import subscribe
-from core import api_keys
-from core.api_keys import KeyLimits
 from core.catalogue import DEFAULT_BASE_MODEL
 from core.config import get_settings
-from core.db import dispose_engines, operator_session, tenant_session
+from core.db import tenant_session
 from core.models.usage import UsageKind, UsageSource
 from core.privacy.detect import warm_up
 from core.privacy.entities import DEFAULT_POLICY
 from core.storage import tenant_key
-from core.tenancy import TenantScope, system_scope
 from inference.gateway.protect import protect
 from inference.gateway.request_id import new_request_id
 from inference.tickets import LIFETIME_SECONDS, Ticket, Use, sign
-from portal.accounts import sign_up
 
 TEXT = "Where is my parcel? It was due on Monday, and nobody answers the phone."
-MODEL = "support"
 ROUNDS, QUICK_ROUNDS = 400, 150
 WARM_UP = 30
 AIM_MS = 3.0
 
 
-@contextmanager
-def _settings_of(state: Path) -> Iterator[None]:
-    """Have this process reach the stack whose folder is `state`."""
-    os.environ["STATE_DIR"] = str(state)
-    get_settings.cache_clear()
-    try:
-        yield
-    finally:
-        dispose_engines()
-        del os.environ["STATE_DIR"]
-        get_settings.cache_clear()
-
-
-@dataclass(frozen=True)
-class _Tenant:
-    scope: TenantScope
-    key: str
-    digest: str
-
-
 def measure(quick: bool) -> Iterator[Row]:
     """The median of a request by the gateway, less the pool's and the ledger's part."""
-    with tempfile.TemporaryDirectory(prefix="adaptary-bench-") as folder:
-        state = Path(folder) / "state"
-        with running_stack(state) as ports, _settings_of(state):
-            tenant = _make_tenant()
-            warm_up()
-            took = _race(_contenders(tenant, ports), QUICK_ROUNDS if quick else ROUNDS)
+    with reached_stack() as ports:
+        warm_up()
+        took = race(_contenders(make_tenant(), ports), QUICK_ROUNDS if quick else ROUNDS)
     beyond = took["gateway"] - took["pool"] - took["ledger"]
     setting = (
         "one text, one connection, medians: "
@@ -83,16 +49,15 @@ def measure(quick: bool) -> Iterator[Row]:
     yield Row("gateway/personal-data-ms", round(took["personal data"], 2), None, None, "ms", part)
 
 
-def _contenders(tenant: _Tenant, ports: Ports) -> dict[str, Callable[[], object]]:
+def _contenders(tenant: ServedTenant, ports: Ports) -> dict[str, Callable[[], object]]:
     client = httpx.Client(timeout=30, trust_env=False)
-    by_key = {"Authorization": f"Bearer {tenant.key}"}
     with tenant_session(tenant.scope) as session:
         key = tenant_key(session, tenant.scope.tenant_id)
 
     def gateway() -> object:
         body = {"model": MODEL, "input": TEXT}
         return client.post(
-            f"http://127.0.0.1:{ports.api}/v1/classify", json=body, headers=by_key
+            f"http://127.0.0.1:{ports.api}/v1/classify", json=body, headers=tenant.headers
         ).raise_for_status()
 
     def pool() -> object:
@@ -125,7 +90,7 @@ def _contenders(tenant: _Tenant, ports: Ports) -> dict[str, Callable[[], object]
     }
 
 
-def _race(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+def race(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Each contender's median in milliseconds, in rounds that take turns."""
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(WARM_UP + rounds):
@@ -135,23 +100,3 @@ def _race(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str,
             if number >= WARM_UP:
                 taken[name].append((time.perf_counter() - started) * 1000)
     return {name: statistics.median(times) for name, times in taken.items()}
-
-
-def _make_tenant() -> _Tenant:
-    """A tenant on the largest plan, with a key and a model."""
-    with operator_session("benchmark") as session:
-        tenant, _ = sign_up(
-            session,
-            tenant_name="Bench",
-            name="Bench",
-            email="bench@example.com",
-            password=os.urandom(16).hex(),
-        )
-        subscribe(session, tenant.id, "scale")
-        session.commit()
-    scope = system_scope(tenant.id, "benchmark")
-    with tenant_session(scope) as session:
-        _, plain = api_keys.create(session, scope, "bench", limits=KeyLimits(10**6, 10**9))
-        adapter = publish(session, scope, MODEL)
-        session.commit()
-    return _Tenant(scope, plain, adapter.digest)

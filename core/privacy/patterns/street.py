@@ -10,7 +10,7 @@ _PARTICLE = r"(?:de|del|della|delle|dei|di|da|do|dos|das|la|le|les|los|las|of|th
 NAME = rf"{WORD}(?: (?:{_PARTICLE} ){{0,2}}{WORD}){{0,4}}"
 """Capitalised words, with the small ones between them."""
 
-HOUSE = r"\d{1,5}(?:[ ]?[A-Za-z]\b)?(?:[\-/]\d{1,4}[A-Za-z]?)?"
+HOUSE = r"\d{1,4}(?:[ ]?[A-Za-z]\b)?(?:[\-/]\d{1,4}[A-Za-z]?)?"
 _BEFORE = r"(?:(?<![\w.,\-/])\d{1,6}[A-Za-z]?(?:[\-/]\d{1,4})?,? ){0,2}"
 
 # Words that make a street by themselves, and those that do so only behind a number.
