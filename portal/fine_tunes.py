@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from uuid import UUID
 
 import structlog
 from sqlalchemy import case, select
@@ -15,6 +16,7 @@ from core.models.models import Adapter, Model
 from core.models.users import User
 from core.storage import BlobCorrupt, BlobNotFound
 from portal.evaluations import FIGURES, Classification, Evaluation, Figure, read
+from portal.private_training import Privacy, read_privacy
 from training.data.datasets import iter_rows
 from training.data.rows import TextRow
 
@@ -48,8 +50,19 @@ class ListedJob:
 
 
 @dataclass(frozen=True)
+class Counterpart:
+    """The last fine-tune without differential privacy on the same data, for comparison, and its first figure."""
+
+    job_id: UUID
+    result: Figure
+
+
+@dataclass(frozen=True)
 class Details:
-    """Everything that a job's page shows besides its curves and its log."""
+    """Everything that a job's page shows besides its curves and its log.
+
+    privacy: what was guaranteed, where it was trained so; plain: what to compare that with, if there is something.
+    """
 
     job: FineTuneJob
     model: Model
@@ -58,6 +71,8 @@ class Details:
     adapter: Adapter | None
     created_by: str | None
     evaluation: Evaluation | None
+    privacy: Privacy | None
+    plain: Counterpart | None
 
 
 @dataclass(frozen=True)
@@ -81,7 +96,7 @@ def list_jobs(session: Session, page: int = 1, size: int = PAGE) -> Sequence[Lis
         .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
         .outerjoin(User, User.id == FineTuneJob.created_by_id)
         # A page full of confusion matrices and reports is not what the list needs.
-        .options(defer(FineTuneJob.evaluation), defer(DatasetVersion.report), defer(DatasetVersion.preview))
+        .options(defer(FineTuneJob.evaluation), defer(DatasetVersion.report))
         .order_by(FineTuneJob.queued_at.desc(), FineTuneJob.id)
         .offset((page - 1) * size)
         .limit(size + 1)
@@ -99,15 +114,37 @@ def _result(task: Task, value: float | None) -> Figure | None:
 def details(session: Session, job: FineTuneJob) -> Details:
     """What a job's page shows."""
     version = session.get_one(DatasetVersion, job.dataset_version_id)
+    model = session.get_one(Model, job.model_id)
+    privacy = read_privacy(job.evaluation)
     return Details(
         job=job,
-        model=session.get_one(Model, job.model_id),
+        model=model,
         dataset=session.get_one(Dataset, version.dataset_id),
         dataset_version=version,
         adapter=session.scalar(select(Adapter).where(Adapter.job_id == job.id)),
         created_by=session.scalar(select(User.name).where(User.id == job.created_by_id)),
         evaluation=read(job.evaluation),
+        privacy=privacy,
+        plain=_find_counterpart(session, job, model.task) if privacy else None,
     )
+
+
+def _find_counterpart(session: Session, job: FineTuneJob, task: Task) -> Counterpart | None:
+    result = _RESULTS[task]
+    found = session.execute(
+        select(FineTuneJob.id, result)
+        .where(
+            FineTuneJob.dataset_version_id == job.dataset_version_id,
+            FineTuneJob.settings["epsilon"].as_float().is_(None),
+            result.is_not(None),
+        )
+        .order_by(FineTuneJob.finished_at.desc(), FineTuneJob.id)
+        .limit(1)
+    ).one_or_none()
+    if found is None:
+        return None
+    job_id, value = found
+    return Counterpart(job_id, Figure(FIGURES[task][0], value))
 
 
 def curves(session: Session, job: FineTuneJob) -> Curves:

@@ -49,11 +49,15 @@ _MEASURING = b"measuring"
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a fine-tune will take: seconds on a worker, and tokens read. With `error`, why it cannot be told."""
+    """What a fine-tune will take: seconds on a worker, and tokens read. With `error`, why it cannot be told.
+
+    privacy: what differential privacy will guarantee and take, as the recipe's Measurement has it.
+    """
 
     seconds: float
     training_tokens: int
     error: str | None = None
+    privacy: dict[str, Any] | None = None
 
 
 def request(
@@ -140,7 +144,7 @@ def measure(
         trace = "".join(traceback.format_tb(error.__traceback__))
         log.error("estimate_failed", version_id=str(version_id), error=type(error).__name__, trace=trace)
         return Estimate(0.0, 0, _OUR_FAULT)
-    return Estimate(measured.seconds, measured.training_tokens)
+    return Estimate(measured.seconds, measured.training_tokens, privacy=measured.privacy)
 
 
 def _waiting_key(tenant_id: UUID) -> str:

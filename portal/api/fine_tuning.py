@@ -42,6 +42,7 @@ bp = Blueprint("fine_tuning", __name__)
 _FIELDS = {
     "epochs": "hyperparameters.n_epochs",
     "learning_rate": "hyperparameters.learning_rate_multiplier",
+    "epsilon": "hyperparameters.privacy_epsilon",
     "model_name": "suffix",
 }
 
@@ -190,12 +191,15 @@ def _settings(chosen: Hyperparameters, task: Task) -> FineTuneSettings:
     multiplier = chosen.learning_rate_multiplier
     rate = pace_of(task).learning_rates[Method.LORA]
     try:
-        return FineTuneSettings(
+        settings = FineTuneSettings(
             epochs=None if chosen.n_epochs == "auto" else chosen.n_epochs,
             learning_rate=None if multiplier == "auto" else multiplier * rate,
+            epsilon=chosen.privacy_epsilon,
         )
+        settings.check_task(task)
     except SettingsError as error:
         raise _refused(error.field, f"{_FIELDS.get(error.field, error.field)}: {error}") from None
+    return settings
 
 
 def _refused(field: str, message: str) -> ApiError:

@@ -15,9 +15,12 @@ from portal.tasks import words_of
 from training.jobs import HIGHEST_SEED
 from training.recipe.settings import (
     MAX_EPOCHS,
+    MAX_EPSILON,
     MAX_LEARNING_RATE,
     MAX_RANK,
+    MIN_EPSILON,
     MIN_LEARNING_RATE,
+    PRIVATE_TASKS,
     FineTuneSettings,
 )
 
@@ -25,6 +28,9 @@ _DEFAULTS = FineTuneSettings()
 _METHODS = {Method.LORA: "LoRA", Method.FULL: "Full fine-tune"}
 _TASKS_OF_FULL = frozenset({Task.CLASSIFICATION, Task.MULTI_LABEL})
 """Tasks for which a full fine-tune is offered, besides LoRA."""
+_NOT_PRIVATE, _OWN_EPSILON = "off", "own"
+_EPSILONS = {"8": 8.0, "3": 3.0, "1": 1.0}
+_PRIVACY = {_NOT_PRIVATE: "Off", **{name: f"ε = {name}" for name in _EPSILONS}, _OWN_EPSILON: "Another ε"}
 _RANGE = "Enter a number from %(min)s to %(max)s."
 
 
@@ -100,6 +106,18 @@ class FineTuneForm(FlaskForm):
         description="The same seed on the same data gives the same result. Left empty, it is drawn.",
     )
 
+    privacy = RadioField(
+        "Differential privacy",
+        choices=list(_PRIVACY.items()),
+        default=_NOT_PRIVATE,
+        validate_choice=False,  # in words of its own, below
+    )
+    epsilon = NumberField(
+        "ε of your own",
+        validators=[Optional(), NumberRange(MIN_EPSILON, MAX_EPSILON, _RANGE)],
+        description=f"From {MIN_EPSILON} to {MAX_EPSILON:.0f}; the lower, the stronger the guarantee.",
+    )
+
     def offer(self, versions: Sequence[tuple[Dataset, DatasetVersion]]) -> None:
         """Offer the dataset versions to train on, and the methods for the one that is chosen."""
         self._tasks = {str(version.id): dataset.task for dataset, version in versions}
@@ -131,6 +149,24 @@ class FineTuneForm(FlaskForm):
                 else f"Choose one of {', '.join(offered)}."
             )
 
+    def validate_privacy(self, field: RadioField) -> None:
+        """WTForms calls it for the field `privacy`."""
+        if field.data not in _PRIVACY:
+            raise ValidationError(f"Choose one of {', '.join(_PRIVACY)}.")
+        if field.data == _NOT_PRIVATE:
+            return
+        if not self.can_be_private:
+            raise ValidationError(f"For {words_of(self.task).title.lower()} it is not offered. Choose Off.")
+        if self.method.data == Method.FULL:
+            raise ValidationError("It works with LoRA only. Choose LoRA above, or Off here.")
+        if field.data == _OWN_EPSILON and self.epsilon.data is None and not self.epsilon.errors:
+            raise ValidationError("Enter the ε that you want, or choose one of the others.")
+
+    @property
+    def can_be_private(self) -> bool:
+        """Whether differential privacy is offered for what the chosen version is labeled for."""
+        return self.task in PRIVATE_TASKS
+
     @property
     def version_id(self) -> UUID:
         return UUID(self.version.data)
@@ -140,7 +176,23 @@ class FineTuneForm(FlaskForm):
         """The settings that were chosen. Raises SettingsError."""
         rank = _DEFAULTS.rank if self.rank.data is None else self.rank.data
         return FineTuneSettings(
-            method=self.method.data, epochs=self.epochs.data, learning_rate=self.learning_rate.data, rank=rank
+            method=self.method.data,
+            epochs=self.epochs.data,
+            learning_rate=self.learning_rate.data,
+            rank=rank,
+            epsilon=self.epsilon.data
+            if self.privacy.data == _OWN_EPSILON
+            else _EPSILONS.get(self.privacy.data),
+        )
+
+    @staticmethod
+    def privacy_arguments(epsilon: float | None) -> dict[str, Any]:
+        """The form's arguments that choose `epsilon`."""
+        names = {value: name for name, value in _EPSILONS.items()}
+        if epsilon is None:
+            return {}
+        return (
+            {"privacy": names[epsilon]} if epsilon in names else {"privacy": _OWN_EPSILON, "epsilon": epsilon}
         )
 
     @property

@@ -184,7 +184,8 @@ def _next_number(model_name: str) -> int:
 def _again(job: FineTuneJob) -> dict[str, Any]:
     """The form's arguments for a job like this one."""
     chosen = {name: value for name, value in job.settings.items() if value is not None}
-    return {"version": job.dataset_version_id, **chosen}
+    epsilon = chosen.pop("epsilon", None)
+    return {"version": job.dataset_version_id, **chosen, **FineTuneForm.privacy_arguments(epsilon)}
 
 
 def _to(job: FineTuneJob) -> ResponseReturnValue:

@@ -11,13 +11,15 @@ from training.recipe.data import ChatData, ClassificationData, MultiLabelData, T
 from training.recipe.device import reproducible
 from training.recipe.encoder_measuring import measure_encoder
 from training.recipe.encoder_run import EncoderFineTune
+from training.recipe.errors import RecipeError
 from training.recipe.monitor import Monitor
 from training.recipe.multi_label.objective import MultiLabel
 from training.recipe.objective import Objective
 from training.recipe.progress import Progress
 from training.recipe.result import Measurement, Result
-from training.recipe.settings import FineTuneSettings
+from training.recipe.settings import MIN_PRIVATE_ROWS, FineTuneSettings
 from training.recipe.tagging.objective import Tagging
+from training.recipe.words import count
 
 _OBJECTIVES: dict[type[TrainingData[Any]], Callable[[tuple[str, ...]], Objective[Any]]] = {
     ClassificationData: Classification,
@@ -66,3 +68,8 @@ def measure(
 def _check(data: TrainingData[Any], settings: FineTuneSettings) -> None:
     settings.check_task(data.task)
     data.check()
+    if settings.epsilon is not None and len(data.train) < MIN_PRIVATE_ROWS:
+        raise RecipeError(
+            f"The training split has {count(len(data.train), 'row')}, which would disappear in the noise of differential "
+            f"privacy. Add rows until it has {MIN_PRIVATE_ROWS}, or train without."
+        )

@@ -97,7 +97,11 @@ class EncoderModel(nn.Module):
         places: [labeled], the words among the rows' tokens; None where each row is labeled as a whole.
         """
         hidden = self.encoder.run(hidden, mask, self.first_trained, self.encoder.layers)
-        logits: Tensor = self.head(read(hidden, mask, places))
+        if places is None:
+            logits: Tensor = self.head(mean_pooled(hidden, mask))
+        else:
+            # Row by row, and then the words: the head's gradient can then be told apart by rows.
+            logits = at_places(self.head(hidden), mask, places)
         return logits
 
     def logits(self, ids: Tensor, mask: Tensor, places: Indexes | None) -> Tensor:
@@ -129,7 +133,12 @@ def read(hidden: Tensor, mask: Tensor, places: Indexes | None) -> Tensor:
     """What a head reads, [labeled, hidden]: the mean of each row's tokens, or the tokens at `places` among all."""
     if places is None:
         return mean_pooled(hidden, mask)
-    return hidden[mask][torch.from_numpy(places).to(hidden.device)]
+    return at_places(hidden, mask, places)
+
+
+def at_places(values: Tensor, mask: Tensor, places: Indexes) -> Tensor:
+    """Of `values` [rows, longest, width] those of the tokens at `places` among all that are no padding."""
+    return values[mask][torch.from_numpy(places).to(values.device)]
 
 
 def mean_pooled(hidden: Tensor, mask: Tensor) -> Tensor:

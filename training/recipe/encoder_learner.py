@@ -41,7 +41,7 @@ class EncoderLearner:
     def batches(self, seed: int, epoch: int) -> list[Indexes]:
         return epoch_batches(self._train.split.lengths, self._batch_rows, seed, epoch)
 
-    def learn(self, batch: Indexes) -> tuple[float, int]:
+    def learn(self, batch: Indexes, step: int) -> tuple[float, int]:
         split = self._train.split
         count = len(split.labeled(batch))
         total = 0.0

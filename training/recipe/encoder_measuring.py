@@ -1,6 +1,7 @@
 """The dry run before a launch: how long a fine-tune would take on this machine, from a few seconds' work."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,9 +16,13 @@ from training.recipe.encoder_learner import EncoderLearner
 from training.recipe.frozen import FrozenLayers, fits
 from training.recipe.monitor import Silent
 from training.recipe.objective import Objective
+from training.recipe.private.encoder_learner import PrivateEncoderLearner
+from training.recipe.private.guarantee import Guarantee
+from training.recipe.private.mechanism import Mechanism
+from training.recipe.private.randomness import Randomness
 from training.recipe.progress import Progress, Stage
 from training.recipe.result import Measurement
-from training.recipe.schedule import ENCODER, Schedule
+from training.recipe.schedule import ENCODER, PRIVATE, Pace, Schedule
 from training.recipe.settings import FineTuneSettings
 from training.recipe.tokens import TextTokenizer, TokenizedSplit
 from training.recipe.trainer import MAX_VALIDATION_ROWS, Trainer
@@ -45,9 +50,15 @@ def measure_encoder(
         sample_of(data.train, objective.text),
         lambda rows: progress.advance(Stage.TOKENS, rows),
     )
-    encoder, schedule = Encoder.load(base, device), Schedule.of(settings, ENCODER, len(data.train))
+    pace = ENCODER if settings.epsilon is None else PRIVATE
+    encoder, schedule = Encoder.load(base, device), Schedule.of(settings, pace, len(data.train))
     costs = _costs(data, counted, objective, schedule, settings, encoder, device)
     costs.plan(progress)
+    mechanism = (
+        None
+        if settings.epsilon is None
+        else Mechanism.within(settings.epsilon, len(data.train), schedule, progress.skip)
+    )
     progress.skip()
 
     sample = counted.take(np.arange(max(1, int((counted.starts[1:] <= _SAMPLE_TOKENS).sum()))))
@@ -56,8 +67,10 @@ def measure_encoder(
         frozen.keep(lambda tokens: progress.advance(Stage.EMBEDDING, tokens * costs.frozen_layers))
     layers = costs.trained_layers + costs.repeated_layers
     frozen.features(np.arange(len(sample)), lambda tokens: progress.advance(Stage.EMBEDDING, tokens * layers))
-    _train(frozen, objective, settings, base, progress)
-    return Measurement(progress.total_seconds, costs.train.tokens * schedule.epochs)
+    _train(frozen, objective, settings, base, pace, mechanism, progress)
+    return Measurement(
+        progress.total_seconds, costs.train.tokens * schedule.epochs, mechanism.facts() if mechanism else None
+    )
 
 
 def sample_of(examples: Sequence[E], text: Callable[[E], str]) -> list[E]:
@@ -112,12 +125,20 @@ def _train(
     objective: Objective[Any],
     settings: FineTuneSettings,
     base: BaseModel,
+    pace: Pace,
+    mechanism: Mechanism | None,
     progress: Progress,
 ) -> None:
     """Train on the sample, with a head that knows nothing."""
     encoder = Encoder.load(base, frozen.device)
     head = torch.zeros(len(objective.labels), encoder.hidden_size), torch.zeros(len(objective.labels))
     model = EncoderModel.prepare(encoder, settings, *head)
-    schedule = Schedule.of(settings, ENCODER, len(frozen.split))
-    learner = EncoderLearner(model, objective, frozen, None, schedule.batch_rows, progress)
+    rows = len(frozen.split)
+    schedule = Schedule.of(settings, pace, rows)
+    if mechanism is None:
+        learner = EncoderLearner(model, objective, frozen, None, schedule.batch_rows, progress)
+    else:
+        on_sample = replace(mechanism, records=rows, sampling_rate=min(1.0, schedule.batch_rows / rows))
+        guarantee = Guarantee(on_sample, Randomness.drawn())
+        learner = PrivateEncoderLearner(model, objective, frozen, None, schedule, progress, guarantee)
     train_for_a_moment(Trainer(learner, schedule, seed=0, monitor=Silent()), progress)

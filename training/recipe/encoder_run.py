@@ -21,11 +21,16 @@ from training.recipe.fingerprint import fingerprint
 from training.recipe.frozen import TOKEN_BUDGET, FrozenLayers, fits
 from training.recipe.monitor import Monitor
 from training.recipe.objective import Objective
+from training.recipe.private.encoder_learner import PrivateEncoderLearner
+from training.recipe.private.guarantee import Guarantee
+from training.recipe.private.mechanism import Mechanism
+from training.recipe.private.promotion import promotion
+from training.recipe.private.randomness import Randomness
 from training.recipe.probe import Probe
 from training.recipe.progress import Progress, Stage
 from training.recipe.result import Result
 from training.recipe.saver import Saver
-from training.recipe.schedule import ENCODER, Schedule
+from training.recipe.schedule import ENCODER, PRIVATE, Schedule
 from training.recipe.settings import FineTuneSettings
 from training.recipe.tokens import TextTokenizer, TokenizedSplit
 from training.recipe.trainer import MAX_VALIDATION_ROWS, Trainer
@@ -61,7 +66,9 @@ class EncoderFineTune(Generic[E]):
         self._monitor = monitor
         self._device = choose_device()
         self._progress = Progress(monitor.beat)
-        self._schedule = Schedule.of(settings, ENCODER, len(data.train))
+        self._is_private = settings.epsilon is not None
+        pace = PRIVATE if self._is_private else ENCODER
+        self._schedule = Schedule.of(settings, pace, len(data.train))
         self._saver = Saver(monitor, fingerprint(data, settings, base, seed))
 
     def run(self, checkpoint: bytes | None) -> Result:
@@ -87,20 +94,11 @@ class EncoderFineTune(Generic[E]):
         probe = Probe(**resumed.part("probe"))
 
         self._monitor.phase(JobStatus.TRAINING, f"Training for {count(self._schedule.epochs, 'epoch')}")
-        encoder = Encoder.load(self._base, self._device)
-        model = EncoderModel.prepare(encoder, self._settings, probe.weight, probe.bias)
-        self._progress.skip()
-        learner = EncoderLearner(
-            model,
-            self._objective,
-            train,
-            validation if len(splits.validation) else None,
-            self._schedule.batch_rows,
-            self._progress,
-        )
+        learner, model = self._learner(train, validation, probe, resumed)
         trainer = Trainer(learner, self._schedule, self._seed, self._monitor)
         self._train(trainer, resumed)
-        learner.set_confidence()
+        if not self._is_private:
+            learner.set_confidence()
         self._progress.finish(Stage.TRAINING)
         self._progress.finish(Stage.VALIDATION)
 
@@ -109,6 +107,8 @@ class EncoderFineTune(Generic[E]):
         if trainer.best is not None:
             evaluation["validation"] = {"rows": len(splits.validation), **trainer.best.to_json()}
         evaluation |= resumed.values["facts"]
+        if self._is_private:
+            evaluation["privacy"] = Guarantee.from_json(resumed.values["guarantee"]).mechanism.facts()
         self._monitor.beat(1.0, 0)
         return Result(
             adapter_file=adapter_file(
@@ -170,10 +170,47 @@ class EncoderFineTune(Generic[E]):
             monitor.log(line)
         checkpoint = Checkpoint(
             under("probe", {"weight": fitted.probe.weight, "bias": fitted.probe.bias}),
-            {"facts": fitted.facts, "training": None, "is_trained": False},
+            {
+                "facts": fitted.facts,
+                "training": None,
+                "is_trained": False,
+                "guarantee": self._guarantee().to_json() if self._is_private else None,
+            },
         )
         self._saver.save(lambda: checkpoint, wanted=True)
         return checkpoint
+
+    def _guarantee(self) -> Guarantee:
+        """What this fine-tune promises, settled before its first step."""
+        assert self._settings.epsilon is not None
+        mechanism = Mechanism.within(
+            self._settings.epsilon, len(self._data.train), self._schedule, self._progress.skip
+        )
+        self._monitor.log(
+            f"With differential privacy: ε = {mechanism.epsilon:.2f} and δ = {mechanism.delta:.1e} for each record "
+            f"after {count(mechanism.steps, 'step')}, with a noise multiplier of {mechanism.noise_multiplier:.3f}."
+        )
+        return Guarantee(mechanism, Randomness.drawn())
+
+    def _learner(
+        self, train: FrozenLayers, validation: FrozenLayers, probe: Probe, resumed: Checkpoint
+    ) -> tuple[EncoderLearner, EncoderModel]:
+        """What is trained. With differential privacy its head begins at zero: the probe tells of its rows."""
+        encoder = Encoder.load(self._base, self._device)
+        measured = validation if len(validation.split) else None
+        if self._is_private:
+            head = torch.zeros_like(probe.weight), torch.zeros_like(probe.bias)
+            model = EncoderModel.prepare(encoder, self._settings, *head)
+            guarantee = Guarantee.from_json(resumed.values["guarantee"])
+            learner: EncoderLearner = PrivateEncoderLearner(
+                model, self._objective, train, measured, self._schedule, self._progress, guarantee
+            )
+        else:
+            model = EncoderModel.prepare(encoder, self._settings, probe.weight, probe.bias)
+            rows = self._schedule.batch_rows
+            learner = EncoderLearner(model, self._objective, train, measured, rows, self._progress)
+        self._progress.skip()
+        return learner, model
 
     def _train(self, trainer: Trainer, resumed: Checkpoint) -> None:
         """Train to the end, and leave the best weights in the model."""
@@ -210,6 +247,9 @@ class EncoderFineTune(Generic[E]):
                 hidden = frozen.run(frozen.embed(ids), mask, 0, frozen.layers)
                 probe_logits[labeled] = probe.logits(read(hidden, mask, places).cpu())
                 self._progress.advance(Stage.TEST, tokens)
-        return self._objective.evaluate(
+        evaluation = self._objective.evaluate(
             logits, probe_logits, test, self._seed, lambda: self._progress.advance(Stage.TEST, 0)
         )
+        if self._is_private:
+            evaluation["promotion"] = promotion(self._objective, logits, test)
+        return evaluation

@@ -57,6 +57,9 @@ class Objective(Protocol, Generic[E_contra]):
     def temperature(self, logits: Tensor, split: TokenizedSplit) -> float:
         """What the logits are to be divided by, judging by the validation split."""
 
+    def blind(self, split: TokenizedSplit) -> Tensor:
+        """Logits [labeled, labels] of the best answer to all of `split` that reads no text."""
+
     def evaluate(
         self, logits: Tensor, probe_logits: Tensor, split: TokenizedSplit, seed: int, beat: Callable[[], None]
     ) -> dict[str, Any]:

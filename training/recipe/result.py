@@ -22,8 +22,10 @@ class Result:
 class Measurement:
     """How long a fine-tune would take, and how many tokens training would read.
 
-    Of a large data set the tokens of a random sample are counted.
+    Of a large data set the tokens of a random sample are counted. privacy: what differential privacy would guarantee
+    and take, as in the evaluation; None without.
     """
 
     seconds: float
     training_tokens: int
+    privacy: dict[str, Any] | None = None

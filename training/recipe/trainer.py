@@ -22,14 +22,19 @@ MAX_VALIDATION_ROWS = 10_000
 class Validated:
     """What the validation split said after `step` steps.
 
-    metrics: besides the loss, by name; score: what the best weights have the highest of; words: all that, to be told.
+    metrics: besides the loss, by name; score: what the best weights have the highest of, None where the last are kept
+    whatever they have; words: all that, to be told.
     """
 
     step: int
     loss: float
     metrics: Mapping[str, float]
-    score: float
+    score: float | None
     words: str
+
+    def is_kept_after(self, best: "Validated | None") -> bool:
+        """Whether these weights are kept rather than the `best` so far."""
+        return best is None or self.score is None or best.score is None or self.score >= best.score
 
     def to_json(self) -> dict[str, Any]:
         return {"step": self.step, "loss": self.loss, **self.metrics}
@@ -44,8 +49,11 @@ class Learner(Protocol):
     def batches(self, seed: int, epoch: int) -> list[Indexes]:
         """One epoch's batches, which follow from the arguments alone."""
 
-    def learn(self, batch: Indexes) -> tuple[float, int]:
-        """Add the gradient of the batch's mean loss; return the plain loss, summed up, and what it is a sum over."""
+    def learn(self, batch: Indexes, step: int) -> tuple[float, int]:
+        """Set the gradient of the batch's mean loss; return the plain loss, summed up, and what it is a sum over.
+
+        step: how many there were before.
+        """
 
     def validate(self, step: int) -> Validated | None:
         """Measure on the validation split; None where there is none."""
@@ -152,7 +160,7 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = group["highest"] * factor
         self._optimizer.zero_grad()
-        loss, count = self._learner.learn(self._batches[1][index])
+        loss, count = self._learner.learn(self._batches[1][index], self.step)
         if not math.isfinite(loss):
             raise self._diverged()
         self._loss_sum += loss
@@ -182,10 +190,15 @@ class Trainer:
 
     def _keep_if_best(self, found: Validated | None) -> None:
         if found is not None:
-            if self.best is not None and found.score < self.best.score:
+            if not found.is_kept_after(self.best):
                 return
             self.best = found
-            self._monitor.log(f"Step {found.step:,}: the best so far on the validation split, {found.words}.")
+            best = (
+                "the best so far on the validation split"
+                if found.score is not None
+                else "on the validation split"
+            )
+            self._monitor.log(f"Step {found.step:,}: {best}, {found.words}.")
         self._best_weights = {name: weights.detach().clone() for name, weights in self._parameters.items()}
 
     def _epochs_of(self, step: int) -> float:

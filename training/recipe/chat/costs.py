@@ -38,12 +38,14 @@ class ChatSize:
 class ChatCosts:
     """How much there is of everything.
 
-    vocabulary: the projection to the vocabulary, in layers; cached: whether the frozen layers' outputs are kept.
+    asked: tokens that are read to see what the model remembers; vocabulary: the projection to the vocabulary, in
+    layers; cached: whether the frozen layers' outputs are kept.
     """
 
     train: ChatSize
     validation: ChatSize
     test: ChatSize
+    asked: int
     layers: int
     trained_layers: int
     vocabulary: float
@@ -52,14 +54,15 @@ class ChatCosts:
 
     @classmethod
     def of(
-        cls, decoder: Decoder, sizes: tuple[ChatSize, ChatSize, ChatSize], schedule: Schedule
+        cls, decoder: Decoder, sizes: tuple[ChatSize, ChatSize, ChatSize], asked: int, schedule: Schedule
     ) -> "ChatCosts":
-        """sizes: of the training, the validation and the test split."""
+        """sizes: of the training, the validation and the test split; asked: as above."""
         train, validation, test = sizes
         return cls(
             train=train,
             validation=validation,
             test=test,
+            asked=asked,
             layers=decoder.layers,
             trained_layers=decoder.layers - decoder.first_trained,
             vocabulary=decoder.vocabulary_cost,
@@ -87,6 +90,11 @@ class ChatCosts:
         return self.frozen_layers + 2 * (self.trained_layers + self.saying)
 
     @property
+    def asked_token(self) -> float:
+        """A token that is read to see what model and base remember, about half of them to be said."""
+        return self.frozen_layers + 2 * self.trained_layers + self.vocabulary
+
+    @property
     def answer_token(self) -> float:
         """A token of a sample answer."""
         return self.layers + self.vocabulary
@@ -109,4 +117,5 @@ class ChatCosts:
             self.trained_layers + self.saying + self.repeated_layers,
         )
         answers = 2 * MAX_NEW_TOKENS * min(MAX_SAMPLES, self.test.rows) * self.answer_token
-        progress.plan(Stage.TEST, self.test.tokens * self.measured_token + answers, 1.0)
+        asked = self.asked * self.asked_token
+        progress.plan(Stage.TEST, self.test.tokens * self.measured_token + answers + asked, 1.0)

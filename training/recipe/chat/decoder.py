@@ -46,6 +46,12 @@ class Decoder:
         return max(0, self.layers - LORA_LAYERS)
 
     @property
+    def vocabulary(self) -> Tensor:
+        """The projection to the vocabulary, [ids, hidden]."""
+        weight: Tensor = self.model.lm_head.weight
+        return weight
+
+    @property
     def vocabulary_cost(self) -> float:
         """What the projection to the vocabulary costs for one token, in the cost of a layer."""
         layer = sum(weights.numel() for weights in self.model.model.layers[0].parameters())
@@ -64,12 +70,17 @@ class Decoder:
                 hidden = layer(hidden, attention_mask=layout.mask, position_embeddings=rotary)
         return hidden.float()
 
+    def states(self, hidden: Tensor, layout: Layout) -> Tensor:
+        """What each target is predicted from, [predicted, hidden], of what the frozen layers made."""
+        hidden = self.run(hidden, layout, self.first_trained, self.layers)
+        states: Tensor = self.model.model.norm(hidden[0, layout.before])
+        return states
+
     def losses(self, hidden: Tensor, layout: Layout, targets: Tensor) -> Tensor:
         """The loss of each target [predicted], of what the frozen layers made."""
-        hidden = self.run(hidden, layout, self.first_trained, self.layers)
-        said = self.model.model.norm(hidden[0, layout.before])
+        states = self.states(hidden, layout)
         with mixed_precision(hidden.device):
-            return cross_entropy(said, self.model.lm_head.weight, targets)
+            return cross_entropy(states, self.vocabulary, targets)
 
     def adapt(self, rank: int) -> None:
         """Put LoRA on all linear maps of the trained layers; it changes nothing until it is trained."""

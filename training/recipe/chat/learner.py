@@ -39,7 +39,7 @@ class ChatLearner:
     def batches(self, seed: int, epoch: int) -> list[Indexes]:
         return epoch_batches(self._train.split.lengths, self._batch_rows, seed, epoch)
 
-    def learn(self, batch: Indexes) -> tuple[float, int]:
+    def learn(self, batch: Indexes, step: int) -> tuple[float, int]:
         said = int(self._said[batch].sum())
         total = 0.0
         for piece in cut(batch, self._train.split, TOKEN_BUDGET):

@@ -3,10 +3,13 @@
 import numpy as np
 
 from core.catalogue import BaseModel
+from training.recipe.chat.canaries import canaries
 from training.recipe.chat.costs import TEXT, ChatCosts, ChatSize
 from training.recipe.chat.decoder import Decoder
 from training.recipe.chat.frozen import FrozenDecoder
 from training.recipe.chat.learner import ChatLearner
+from training.recipe.chat.memorisation import questions
+from training.recipe.chat.rare_strings import find_rare_strings
 from training.recipe.chat.run import check_length
 from training.recipe.chat.tokens import ChatTokenizer
 from training.recipe.data import ChatData, Conversation
@@ -28,13 +31,19 @@ def measure_chat(
     """A dry run of a few seconds: the real steps on a sample of the training split, extrapolated to all of them."""
     device = choose_device()
     progress.plan(Stage.TOKENS, sum(map(len, data.splits)), TEXT)
-    counted, _ = ChatTokenizer(base).tokenize(
+    tokenizer = ChatTokenizer(base)
+    counted, _ = tokenizer.tokenize(
         sample_of(data.train, _text), lambda rows: progress.advance(Stage.TOKENS, rows)
     )
     check_length(counted, base)
-    decoder, schedule = Decoder.load(base, device), Schedule.of(settings, CHAT, len(data.train))
+    learned = canaries(data.train, seed=0)
+    asked = questions(tokenizer, learned, find_rare_strings(data.train), seed=0)
+    rows = len(data.train) + len(learned)
+    decoder, schedule = Decoder.load(base, device), Schedule.of(settings, CHAT, rows)
     train, validation, test = (ChatSize.of(counted).scaled(len(split)) for split in data.splits)
-    costs = ChatCosts.of(decoder, (train, validation, test), schedule)
+    costs = ChatCosts.of(
+        decoder, (train, validation, test), sum(question.tokens for question in asked), schedule
+    )
     costs.plan(progress)
     progress.skip()
 

@@ -11,10 +11,13 @@ import torch
 from core.catalogue import BaseModel, Task
 from core.models.fine_tune_jobs import JobStatus
 from training.recipe.artifact import adapter_file
+from training.recipe.chat.canaries import as_conversation, canaries
 from training.recipe.chat.costs import TEXT, ChatCosts, ChatSize
 from training.recipe.chat.decoder import Decoder
 from training.recipe.chat.frozen import FrozenDecoder
 from training.recipe.chat.learner import ChatLearner
+from training.recipe.chat.memorisation import Question, measure_memorisation, questions
+from training.recipe.chat.rare_strings import find_rare_strings
 from training.recipe.chat.samples import MAX_SAMPLES, sample_answers
 from training.recipe.chat.tokens import ChatTokenizer, TokenizedChats
 from training.recipe.checkpoint import Checkpoint
@@ -58,6 +61,7 @@ class ChatFineTune:
         self._device = choose_device()
         self._progress = Progress(monitor.beat)
         self._saver = Saver(monitor, fingerprint(data, settings, base, seed))
+        self._canaries = canaries(data.train, seed)
 
     def run(self, checkpoint: bytes | None) -> Result:
         """Go through all steps, from `checkpoint` where it is one of this fine-tune."""
@@ -66,11 +70,13 @@ class ChatFineTune:
         tokenizer = ChatTokenizer(self._base)
         splits = self._tokenize(tokenizer)
         schedule = Schedule.of(self._settings, CHAT, len(splits.train))
-        training_tokens = splits.train.tokens * schedule.epochs
+        asked = questions(tokenizer, self._canaries, find_rare_strings(self._data.train), self._seed)
+        # Nobody pays for the canaries.
+        training_tokens = int(splits.train.lengths[splits.train.rows >= 0].sum()) * schedule.epochs
         self._monitor.will_read(training_tokens)
         decoder = Decoder.load(self._base, self._device)
         sizes = ChatSize.of(splits.train), ChatSize.of(splits.validation), ChatSize.of(splits.test)
-        costs = ChatCosts.of(decoder, sizes, schedule)
+        costs = ChatCosts.of(decoder, sizes, sum(question.tokens for question in asked), schedule)
         costs.plan(self._progress)
         self._progress.skip()
         train = FrozenDecoder(decoder, splits.train, self._device)
@@ -98,6 +104,7 @@ class ChatFineTune:
         rows = count(len(splits.test), "test conversation")
         self._monitor.phase(JobStatus.EVALUATING, f"Measuring on {rows}")
         evaluation = self._evaluate(decoder, tokenizer, splits.test, costs)
+        evaluation["memorisation"] = self._ask(decoder, asked, costs)
         if trainer.best is not None:
             evaluation["validation"] = {"rows": len(splits.validation), **trainer.best.to_json()}
         self._monitor.beat(1.0, 0)
@@ -120,7 +127,8 @@ class ChatFineTune:
             left_out.extend(too_long)
             return split
 
-        train, validation, test = map(tokenize, self._data.splits)
+        train = tokenize([*self._data.train, *map(as_conversation, self._canaries)])
+        validation, test = tokenize(self._data.validation), tokenize(self._data.test)
         check_length(train, self._base)
         check_length(test, self._base)
         if left_out:
@@ -181,6 +189,16 @@ class ChatFineTune:
             "samples": samples,
             "promotion": promotion(loss, base_loss),
         }
+
+    def _ask(self, decoder: Decoder, asked: Sequence[Question], costs: ChatCosts) -> dict[str, Any]:
+        """See what the model remembers word for word of what it was trained on."""
+        self._monitor.phase(JobStatus.EVALUATING, "Asking for what it should not remember word for word")
+        return measure_memorisation(
+            decoder,
+            asked,
+            self._device,
+            lambda tokens: self._progress.advance(Stage.TEST, tokens * costs.asked_token),
+        )
 
 
 def check_length(split: TokenizedChats, base: BaseModel) -> None:

@@ -121,7 +121,7 @@ class ChatTokenizer:
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """The ids that the model reads before it answers `messages`."""
-        return self._encode(self._render(messages, answers=True))
+        return self.encode(self._render(messages, answers=True))
 
     @property
     def end(self) -> int:
@@ -160,7 +160,7 @@ class ChatTokenizer:
             # The template ends a turn with a line break behind the mark; nobody is to say that one.
             end = answer.rindex(self._end) + len(self._end)
             for text, said in ((prompt[done:], False), (answer[len(prompt) : end], True)):
-                part = self._encode(text)
+                part = self.encode(text)
                 ids += part
                 is_said += [said] * len(part)
             done = end
@@ -178,7 +178,8 @@ class ChatTokenizer:
         )
         return str(rendered)
 
-    def _encode(self, text: str) -> list[int]:
+    def encode(self, text: str) -> list[int]:
+        """`text` as ids, without marks."""
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         return ids
 

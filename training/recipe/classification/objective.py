@@ -80,6 +80,10 @@ class Classification:
     def temperature(self, logits: Tensor, split: TokenizedSplit) -> float:
         return find_temperature(logits, split.labels) if len(split) >= MIN_CALIBRATION_ROWS else 1.0
 
+    def blind(self, split: TokenizedSplit) -> Tensor:
+        counts = torch.bincount(torch.from_numpy(split.labels), minlength=len(self.labels))
+        return counts.float().expand(len(split), -1)
+
     def evaluate(
         self, logits: Tensor, probe_logits: Tensor, split: TokenizedSplit, seed: int, beat: Callable[[], None]
     ) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -57,6 +58,12 @@ class Tagging:
 
     def temperature(self, logits: Tensor, split: TokenizedSplit) -> float:
         return 1.0
+
+    def blind(self, split: TokenizedSplit) -> Tensor:
+        """No entity anywhere."""
+        outside = torch.zeros(len(split.labels), len(self.labels))
+        outside[:, self.labels.index("O")] = 1.0
+        return outside
 
     def evaluate(
         self, logits: Tensor, probe_logits: Tensor, split: TokenizedSplit, seed: int, beat: Callable[[], None]
