@@ -60,6 +60,7 @@ class Settings:
     tokens_per_minute: int
     trusted_proxies: int
     deletion_grace_days: int
+    staff_second_factor: bool
 
     @property
     def is_production(self) -> bool:
@@ -106,6 +107,7 @@ class Settings:
             tokens_per_minute=reader.positive_int("TOKENS_PER_MINUTE", 1_000_000),
             trusted_proxies=reader.whole_number("TRUSTED_PROXIES", 0),
             deletion_grace_days=reader.whole_number("DELETION_GRACE_DAYS", 14),
+            staff_second_factor=reader.switch("STAFF_SECOND_FACTOR"),
         )
         if reader.problems:
             raise ConfigError("Set these environment variables:\n" + "\n".join(reader.problems))

@@ -13,9 +13,12 @@ from werkzeug.wrappers import Response
 
 from core.networks import is_within
 from core.tenancy import Permission, StaffPermission
+from portal.addresses import is_verified
 from portal.identity import SignedInStaff, SignedInUser
 
-_OF_THE_ACCOUNT = frozenset({"account", "second_factor"})
+_OF_THE_ACCOUNT = frozenset({"account", "address", "passkeys", "second_factor"})
+_LOOKING = frozenset(permission for permission in Permission if permission.endswith(":read"))
+"""What somebody may do who has not verified their e-mail address yet."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -84,8 +87,14 @@ def _refusal(access: Access) -> ResponseReturnValue | None:
             "Your tenant opens this portal from certain networks only, and you are outside of them. "
             "Use one of them, or ask an admin who is inside."
         )
-    if person.needs_second_factor and person.person.totp_secret is None and not _is_about_the_account():
+    if person.needs_second_factor and not person.has_second_factor and not _is_about_the_account():
         return _to("second_factor.show")
+    return _refusal_of_permission(access, person)
+
+
+def _refusal_of_permission(
+    access: Access, person: SignedInUser | SignedInStaff
+) -> ResponseReturnValue | None:
     if access.staff_permission is not None:
         # To a tenant the operator's pages do not exist, rather than being forbidden.
         if not isinstance(person, SignedInStaff):
@@ -97,6 +106,8 @@ def _refusal(access: Access) -> ResponseReturnValue | None:
             abort(404)
         if not person.scope.allows(access.permission):
             abort(403)
+        if access.permission not in _LOOKING and not is_verified(person.user):
+            return _to("address.show")
     return None
 
 

@@ -18,6 +18,7 @@ from core.log import configure_logging
 from core.tenancy import Permission, Role, StaffPermission, StaffRole
 from portal import assets, cli, errors, filters, limits, navigation, session, standing, tasks
 from portal.access import public, require_stated_access
+from portal.addresses import is_verified
 from portal.identity import login_manager
 
 ROOT = Path(__file__).parent.parent
@@ -93,6 +94,7 @@ def _can(permission: Permission | StaffPermission) -> bool:
 def _template_globals() -> dict[str, object]:
     return {
         "can": _can,
+        "is_verified": is_verified,
         "Permission": Permission,
         "StaffPermission": StaffPermission,
         "Role": Role,

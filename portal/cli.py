@@ -20,10 +20,12 @@ from core.clock import now
 from core.crypto import KeyRejected
 from core.db import operator_session, tenant_session
 from core.models.models import Model
+from core.models.staff import StaffMember
 from core.models.tenants import Tenant
+from core.models.users import User
 from core.networks import InvalidNetwork, parse_networks
-from core.tenancy import Endpoint, StaffRole, system_scope
-from portal import accounts, clock, key_rotation
+from core.tenancy import Actor, ActorKind, Endpoint, StaffRole, system_scope
+from portal import accounts, clock, key_rotation, second_factor
 from portal.key_reach import NoSuchModel, reach_to
 
 tenant_group = AppGroup("tenant", help="Tenants.")
@@ -63,6 +65,7 @@ def create_tenant(name: str, email: str, password: str | None) -> None:
     with operator_session("make a tenant, which does not exist yet") as session:
         try:
             tenant, user = accounts.sign_up(session, tenant_name=name, name=name, email=email, password=plain)
+            user.email_verified_at = now()  # the operator vouches for it
         except accounts.AccountError as error:
             raise click.ClickException(str(error)) from None
         session.commit()
@@ -159,6 +162,30 @@ def create_staff(name: str, email: str, role: str, password: str | None) -> None
             raise click.ClickException(str(error)) from None
         session.commit()
     _print({"staff_id": str(member.id), "email": member.email, "role": member.role, "password": plain})
+
+
+@staff_group.command("reset-second-factor")
+@click.argument("email")
+def reset_staff_second_factor(email: str) -> None:
+    """Take a member of staff's codes, passkeys and recovery codes away, who has lost them. They are told by mail."""
+    _reset_second_factor(email, StaffMember)
+
+
+@tenant_group.command("reset-second-factor")
+@click.argument("email")
+def reset_user_second_factor(email: str) -> None:
+    """Take a tenant's user's second factors away, whom no admin of the tenant can help. They are told by mail."""
+    _reset_second_factor(email, User)
+
+
+def _reset_second_factor(email: str, kind: type[User] | type[StaffMember]) -> None:
+    with operator_session("find whose second factor is lost, in whichever tenant") as session:
+        person = accounts.find_person(session, email)
+        if not isinstance(person, kind):
+            raise click.ClickException(f"Nobody of that kind signs in as {email}.")
+        was_there = second_factor.reset(session, person, Actor(ActorKind.SYSTEM, None, "command line"))
+        session.commit()
+    _print({"email": person.email, "had_second_factor": was_there})
 
 
 @clock_group.command("run")

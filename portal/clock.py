@@ -39,6 +39,7 @@ TASKS = (
     Task(600, periodic.destroy_tenants),
     Task(3600, periodic.enforce_retention),
     Task(60, periodic.tend_exports),
+    Task(30, periodic.tend_account_mail),
 )
 
 

@@ -19,10 +19,12 @@ from core.models.models import Adapter
 from core.models.privacy import PrivacyPolicy
 from core.privacy.sealed_lists import open_lists
 from core.storage import TenantKey
+from training.data.sources import open_source
 
 TABLES = (
     "adapters",
     "api_files",
+    "api_key_models",
     "api_keys",
     "audit_events",
     "batches",
@@ -43,13 +45,37 @@ TABLES = (
     "privacy_policies",
     "subscriptions",
     "usage_facts",
+    "user_passkeys",
     "users",
 )
 
 # Where a column may be a secret, those that are not are named, so that a new one stays at home.
 _COLUMNS = {
-    "users": ("id", "created_at", "email", "name", "role", "last_login_at", "deactivated_at"),
-    "api_keys": ("id", "created_at", "name", "prefix", "may_manage", "last_used_at", "revoked_at"),
+    "users": (
+        "id",
+        "created_at",
+        "email",
+        "email_verified_at",
+        "name",
+        "role",
+        "last_login_at",
+        "deactivated_at",
+    ),
+    "user_passkeys": ("id", "created_at", "user_id", "name", "last_used_at"),
+    "api_keys": (
+        "id",
+        "created_at",
+        "name",
+        "prefix",
+        "may_predict",
+        "may_manage",
+        "is_limited_to_models",
+        "endpoints",
+        "networks",
+        "expires_at",
+        "last_used_at",
+        "revoked_at",
+    ),
 }
 _SECRETS = {"lease_token", "tenant_id"}
 _ROWS_AT_ONCE = 1000
@@ -116,10 +142,20 @@ def _filename(key: TenantKey, file: Row[Any]) -> dict[str, str]:
     return {"filename": filename_of(key, file)}
 
 
+def _source(key: TenantKey, version: Row[Any]) -> dict[str, Any]:
+    source = open_source(key, version)
+    return {
+        "filename": source.filename,
+        "columns": source.columns,
+        "mapping": source.mapping and source.mapping.to_json(),
+    }
+
+
 # What the database holds sealed, opened: it is the tenant's, and has a name of its own in an export.
 _SEALED: dict[str, Callable[[TenantKey, Row[Any]], dict[str, Any]]] = {
     PrivacyPolicy.__tablename__: _listed_values,
     ApiFile.__tablename__: _filename,
+    DatasetVersion.__tablename__: _source,
 }
 
 

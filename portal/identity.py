@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from flask_login import LoginManager, UserMixin
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, exists, select, update
 
 from core.clock import now
+from core.config import get_settings
 from core.db import ScopedSession, operator_session, tenant_session
+from core.models.passkeys import StaffPasskey, UserPasskey
 from core.models.sessions import StaffSession, UserSession
 from core.models.sign_in_rules import SignInRules
 from core.models.staff import StaffMember
@@ -24,20 +27,55 @@ from core.tenancy import (
     system_scope,
 )
 from portal import sign_ins
+from portal.sign_ins import SignIn
 
 login_manager = LoginManager()
 login_manager.session_protection = "strong"
 
 
-class SignedInUser(UserMixin):
+FRESH = timedelta(minutes=10)
+"""After signing in nobody is asked for their password again for so long."""
+
+
+class _SignedIn(UserMixin):
+    """What a tenant's user and one of the operator's staff have in common."""
+
+    signed_in_at: datetime
+    has_passkey: bool
+    needs_second_factor: bool
+
+    @property
+    def person(self) -> User | StaffMember:
+        raise NotImplementedError
+
+    @property
+    def has_second_factor(self) -> bool:
+        return self.person.totp_secret is not None or self.has_passkey
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the person has just shown that it is them, so that they need not again."""
+        return self.signed_in_at > now() - FRESH
+
+
+class SignedInUser(_SignedIn):
     """A tenant's user: their row, their tenant's, their sign-in's, and the scope that they work in."""
 
     is_staff = False
 
-    def __init__(self, user: User, tenant: Tenant, session_id: UUID, rules: SignInRules | None) -> None:
+    def __init__(
+        self,
+        user: User,
+        tenant: Tenant,
+        sign_in: SignIn,
+        rules: SignInRules | None = None,
+        has_passkey: bool = False,
+    ) -> None:
         self.user = user
         self.tenant = tenant
-        self.session_id = session_id
+        self.session_id = sign_in.id
+        self.signed_in_at = sign_in.started_at
+        self.has_passkey = has_passkey
         self.needs_second_factor = rules is not None and rules.requires_second_factor
         self.networks = (rules.networks or ()) if rules is not None else ()
         self.scope = TenantScope(
@@ -60,16 +98,18 @@ class SignedInUser(UserMixin):
         return f"user:{self.tenant.id}:{self.session_id}"
 
 
-class SignedInStaff(UserMixin):
+class SignedInStaff(_SignedIn):
     """One of the operator's staff."""
 
     is_staff = True
-    needs_second_factor = False
     networks: Sequence[str] = ()
 
-    def __init__(self, member: StaffMember, session_id: UUID) -> None:
+    def __init__(self, member: StaffMember, sign_in: SignIn, has_passkey: bool = False) -> None:
         self.member = member
-        self.session_id = session_id
+        self.session_id = sign_in.id
+        self.signed_in_at = sign_in.started_at
+        self.has_passkey = has_passkey
+        self.needs_second_factor = get_settings().staff_second_factor
         self.actor = Actor(ActorKind.STAFF, member.id, member.email)
         self.permissions: frozenset[StaffPermission] = STAFF_ROLE_PERMISSIONS[member.role]
 
@@ -120,13 +160,13 @@ def _load_user(tenant_id: UUID, session_id: UUID) -> SignedInUser | None:
         found = session.execute(_USER_OF_SESSION, {"session_id": session_id}).one_or_none()
         if found is None:
             return None
-        row, user, tenant, rules = found
+        row, user, tenant, rules, has_passkey = found
         if user.deactivated_at is not None or not tenant.status.may_sign_in:
             return None
         if sign_ins.is_over(row, rules):
             return None
         _note_seen(session, row)
-    return SignedInUser(user, tenant, row.id, rules)
+    return SignedInUser(user, tenant, row, rules, has_passkey)
 
 
 def _load_staff(session_id: UUID) -> SignedInStaff | None:
@@ -134,11 +174,11 @@ def _load_staff(session_id: UUID) -> SignedInStaff | None:
         found = session.execute(_STAFF_OF_SESSION, {"session_id": session_id}).one_or_none()
         if found is None:
             return None
-        row, member = found
+        row, member, has_passkey = found
         if member.deactivated_at is not None or sign_ins.is_over(row, None):
             return None
         _note_seen(session, row)
-    return SignedInStaff(member, row.id)
+    return SignedInStaff(member, row, has_passkey)
 
 
 def _note_seen(session: ScopedSession, row: UserSession | StaffSession) -> None:
@@ -150,14 +190,14 @@ def _note_seen(session: ScopedSession, row: UserSession | StaffSession) -> None:
 
 
 _USER_OF_SESSION = (
-    select(UserSession, User, Tenant, SignInRules)
+    select(UserSession, User, Tenant, SignInRules, exists().where(UserPasskey.user_id == User.id))
     .join(User, User.id == UserSession.user_id)
     .join(Tenant, Tenant.id == UserSession.tenant_id)
     .outerjoin(SignInRules, SignInRules.tenant_id == UserSession.tenant_id)
     .where(UserSession.id == bindparam("session_id"))
 )
 _STAFF_OF_SESSION = (
-    select(StaffSession, StaffMember)
+    select(StaffSession, StaffMember, exists().where(StaffPasskey.staff_id == StaffMember.id))
     .join(StaffMember, StaffMember.id == StaffSession.staff_id)
     .where(StaffSession.id == bindparam("session_id"))
 )

@@ -8,7 +8,7 @@ from core.clock import now
 from core.db import operator_session, tenant_session
 from inference.gateway import kept_answers
 from inference.gateway.batches import asked, webhooks
-from portal import destruction, exports, retention
+from portal import account_mail, destruction, exports, retention
 from training import requests
 from training.data.datasets import requeue_lost
 from training.scheduler import reconcile
@@ -129,4 +129,12 @@ def tend_exports() -> None:
     with operator_session("find every tenant's exports that are lost or over") as session:
         exports.requeue_lost(session)
         exports.expire(session)
+        session.commit()
+
+
+def tend_account_mail() -> None:
+    """Send again what people were not reached with about their accounts, and forget what was sent long ago."""
+    with operator_session("find the mail of every tenant's people that is due") as session:
+        account_mail.requeue_due(session)
+        account_mail.forget_old(session)
         session.commit()

@@ -72,6 +72,11 @@ def end_others(session: Session, person: Person, keep: UUID) -> None:
     session.execute(delete(table).where(_belongs_to(person), table.id != keep))
 
 
+def end_all(session: Session, person: Person) -> None:
+    """Sign the person out everywhere."""
+    session.execute(delete(_table(person)).where(_belongs_to(person)))
+
+
 def _table(person: Person) -> type[UserSession] | type[StaffSession]:
     return UserSession if isinstance(person, User) else StaffSession
 

@@ -24,6 +24,7 @@ from core.models.files import ApiFile, FilePurpose
 from core.models.fine_tune_jobs import FineTuneJob, JobStatus, Method
 from core.models.fine_tune_requests import FineTuneRequest, RequestStatus
 from core.models.models import Adapter, Model
+from core.models.passkeys import UserPasskey
 from core.models.payments import CreditNote
 from core.models.sessions import UserSession
 from core.models.stripe import ReportStatus, StripeEvent, StripeInvoice, UsageReport
@@ -84,6 +85,14 @@ def build_world(scope: TenantScope, *, model_name: str = "messages") -> World:
             network="192.0.2.0/24",
             started_at=now(),
             last_seen_at=now(),
+        )
+        passkey = owned(
+            UserPasskey,
+            user_id=user.id,
+            name="Work laptop",
+            credential_id=uuid4().bytes,
+            public_key=uuid4().bytes,
+            sign_count=0,
         )
         invite = owned(
             Invite,
@@ -282,6 +291,7 @@ def build_world(scope: TenantScope, *, model_name: str = "messages") -> World:
     ids: dict[str, object] = {
         "user_id": user.id,
         "session_id": signed_in.id,
+        "passkey_id": passkey.id,
         "invite_id": invite.id,
         "key_id": key.id,
         "dataset_id": dataset.id,

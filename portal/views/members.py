@@ -105,6 +105,7 @@ def _page(form: InviteForm) -> str:
         users=users,
         invites=invites.all(),
         now=now(),
+        with_second_factor=second_factor.among(db(), users),
         role_forms={user.id: RoleForm(formdata=None, role=user.role.value) for user in users},
     )
 

@@ -51,7 +51,7 @@ def turn_on() -> ResponseReturnValue:
 def renew_codes() -> ResponseReturnValue:
     return _show_codes(
         "recovery_codes_renewed",
-        lambda db, code: second_factor.renew_recovery_codes(db, locked(db, current_user), code),
+        lambda db, code: second_factor.renew_with_code(db, locked(db, current_user), code),
     )
 
 
@@ -60,8 +60,8 @@ def renew_codes() -> ResponseReturnValue:
 @signed_in
 def turn_off() -> ResponseReturnValue:
     form = CodeForm()
-    if current_user.needs_second_factor:
-        form.form_errors.append("Your tenant's admins ask everybody for a second factor.")
+    if current_user.needs_second_factor and not current_user.has_passkey:
+        form.form_errors.append("You are asked to have a second factor. Add a passkey first.")
     elif form.validate_on_submit():
         with own_session(current_user) as db:
             try:
@@ -71,7 +71,7 @@ def turn_off() -> ResponseReturnValue:
             else:
                 record(db, current_user, "second_factor_turned_off")
                 db.commit()
-                flash("You sign in with your password alone now.", "info")
+                flash("No code is asked for any more.", "info")
                 return redirect(url_for("account.show"), code=303)
     return _page(form), 422
 

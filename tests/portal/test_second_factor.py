@@ -1,6 +1,7 @@
 """The second factor: set up, asked for, used up, lost, and demanded by admins."""
 
 import dataclasses
+import json
 import os
 import re
 from datetime import timedelta
@@ -12,7 +13,8 @@ from sqlalchemy import select
 from core.clock import now
 from core.config import get_settings
 from core.db import operator_session, tenant_session
-from core.models.audit import AuditEvent
+from core.models.account_mail import MailKind, StaffMail, UserMail
+from core.models.audit import AuditEvent, StaffEvent
 from core.models.staff import StaffMember
 from core.models.users import User
 from core.tenancy import Role
@@ -122,7 +124,7 @@ def test_the_code_is_to_come_within_ten_minutes(admin, half_in, monkeypatch):
     secret, _ = set_up(admin.client)
     client = half_in(admin)
     later = now() + timedelta(minutes=11)
-    monkeypatch.setattr("portal.views.auth.now", lambda: later)
+    monkeypatch.setattr("portal.entrance.now", lambda: later)
     answer = client.post("/login/code", data={"code": code_of(secret)})
     assert (answer.status_code, answer.location) == (303, "/login")
     assert client.get("/").status_code == 303
@@ -211,3 +213,41 @@ def test_staff_keep_their_second_factor_when_the_master_key_is_replaced(staff, h
     settings = dataclasses.replace(old, master_key=new)
     assert give(half_in(person), codes[1]) == 303
     assert give(half_in(person), code_of(secret)) == 303
+
+
+def test_the_operator_may_ask_all_staff_for_one(staff, monkeypatch):
+    person = staff()
+    assert person.client.get("/operator/tenants").status_code == 200
+    monkeypatch.setenv("STAFF_SECOND_FACTOR", "true")
+    get_settings.cache_clear()
+    try:
+        for path in ("/operator/tenants", "/operator/audit"):
+            assert person.client.get(path).location == "/account/second-factor"
+        secret, _ = set_up(person.client)
+        assert person.client.get("/operator/tenants").status_code == 200
+        refused = person.client.post("/account/second-factor/off", data={"code": code_of(secret)})
+        assert refused.status_code == 422
+    finally:
+        get_settings.cache_clear()
+
+
+@pytest.mark.parametrize("group", ["staff", "tenant"])
+def test_the_operator_takes_a_lost_one_away_on_the_command_line(portal, staff, admin, sign_in, group):
+    person, other = (staff(), admin) if group == "staff" else (admin, staff())
+    set_up(person.client)
+    run = portal.test_cli_runner().invoke
+    for wrong in (other.email, "nobody@example.com"):
+        assert run(args=[group, "reset-second-factor", wrong]).exit_code == 1
+    result = run(args=[group, "reset-second-factor", person.email])
+    assert json.loads(result.output) == {"email": person.email, "had_second_factor": True}
+    assert sign_in(person.email).get("/account").status_code == 200
+    with operator_session("test") as session:
+        assert "second_factor.taken_away" in session.scalars(select(StaffEvent.action)).all()
+        mails = [*session.scalars(select(UserMail)), *session.scalars(select(StaffMail))]
+        told = session.scalars(select(AuditEvent.action)).all()
+    assert [(mail.kind, mail.address) for mail in mails] == [
+        (MailKind.SECOND_FACTOR_TAKEN_AWAY, person.email)
+    ]
+    assert ("member.second_factor_taken_away" in told) is (group == "tenant")
+    again = run(args=[group, "reset-second-factor", person.email])
+    assert json.loads(again.output)["had_second_factor"] is False
