@@ -30,7 +30,6 @@ def publish(session: Session, scope: TenantScope, name: str) -> Adapter:
         dataset_id=dataset.id,
         number=1,
         status=DatasetStatus.READY,
-        filename="bench.csv",
         format="csv",
         size_bytes=1,
     )

@@ -2,18 +2,13 @@
 
 import logging
 import sys
-import traceback
-from collections.abc import Iterator
-from types import TracebackType
 
 import structlog
 from redis import RedisError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 
 from core.config import Environment, get_settings
-
-# Their words speak of code, addresses and constraints. Those of others may quote what they choked on: a text, a key.
-_TELLING = (AttributeError, DBAPIError, ImportError, MemoryError, NameError, OSError, RedisError, TypeError)
+from core.tracebacks import TELLING, ExcInfo, describe, tell_all_errors_by
 
 
 def configure_logging(process: str) -> None:
@@ -41,23 +36,10 @@ def configure_logging(process: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)
+    tell_all_errors_by(_describe)
 
 
-def _describe(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
-    """An error and what led to it: where and of what type, and its message only if that can quote nobody."""
-    return "\n".join(
-        "".join(traceback.format_tb(error.__traceback__)) + _last_line(error) for error in _chain(exc_info[1])
-    )
-
-
-def _last_line(error: BaseException) -> str:
-    name = f"{type(error).__module__}.{type(error).__qualname__}"
-    return f"{name}: {error}" if isinstance(error, _TELLING) else name
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """What led to `error`, the first first, and `error`."""
-    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if before is not None:
-        yield from _chain(before)
-    yield error
+def _describe(exc_info: ExcInfo) -> str:
+    """An error and what led to it, also in the words of the database and of Redis, which speak of constraints and
+    addresses: but for those of a value that the database could not read, which quote it."""
+    return describe(exc_info, (*TELLING, DBAPIError, RedisError), quoting=(DataError,))

@@ -102,7 +102,7 @@ def _datasets(session: Session, scope: TenantScope, before: datetime | None, day
     _delete(session, scope, (version.blob for version in versions))
     for version in versions:
         version.status, version.blob = DatasetStatus.DISCARDED, None
-        version.preview = version.report = None  # which show examples
+        version.report = None  # which shows examples
         version.error = f"Your retention keeps datasets for {days} days, so it was deleted."
     return len(versions)
 

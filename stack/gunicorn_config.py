@@ -21,6 +21,7 @@ worker_tmp_dir = str(_MEMORY) if _MEMORY.is_dir() else None
 
 # The apps write a line for each request that needs one; gunicorn adds what goes wrong with its workers.
 loglevel = "warning"
+logger_class = "stack.gunicorn_logger.QuietLogger"
 errorlog = "-"
 accesslog = None
 

@@ -7,6 +7,7 @@ from core.models.datasets import DatasetStatus, DatasetVersion
 from core.storage import blob_store, tenant_key
 from core.tenancy import TenantScope
 from training.data import datasets, tasks
+from training.data.sources import mapping_of
 
 
 def upload(
@@ -26,7 +27,7 @@ def check(scope: TenantScope, version_id: UUID) -> DatasetVersion:
     """Check an upload with the guessed columns, as a worker would."""
     with tenant_session(scope) as session:
         version = session.get_one(DatasetVersion, version_id)
-        datasets.start_check(session, scope, version, datasets.mapping_of(version))
+        datasets.start_check(session, scope, version, mapping_of(session, version))
         session.commit()
     tasks.check_dataset(str(scope.tenant_id), str(version_id))
     return get(scope, version_id)

@@ -42,7 +42,8 @@ class DatasetVersion(TenantOwned, Base):
     """One upload, from the raw file (`upload_blob`, deleted once imported) to the pseudonymised rows (`blob`).
 
     Once READY nothing changes any more: `digest` is the SHA-256 of the stored rows. `corrections_revision` counts how
-    often its findings have been corrected.
+    often its findings have been corrected. training/data/sources.py reads `sealed_source`: the names of the file and of its
+    columns, and how it is read.
     """
 
     __tablename__ = "dataset_versions"
@@ -52,13 +53,10 @@ class DatasetVersion(TenantOwned, Base):
     status: Mapped[DatasetStatus] = mapped_column(
         StrEnumColumn(DatasetStatus), default=DatasetStatus.UPLOADED
     )
-    filename: Mapped[str] = mapped_column(String(255))
     format: Mapped[str] = mapped_column(String(20))
     size_bytes: Mapped[int]
     upload_blob: Mapped[str | None] = mapped_column(String(255))
-    columns: Mapped[list[str] | None]
-    preview: Mapped[list[dict[str, Any]] | None]
-    mapping: Mapped[dict[str, Any] | None]
+    sealed_source: Mapped[bytes | None] = mapped_column(LargeBinary)
     report: Mapped[dict[str, Any] | None]
     error: Mapped[str | None] = mapped_column(Text)
     progress: Mapped[float] = mapped_column(default=0.0)

@@ -5,6 +5,8 @@ import sys
 
 import structlog
 
+from core.tracebacks import describe, tell_all_errors_by
+
 
 def configure_logging(level: str, *, process: str) -> None:
     """Log as JSON to standard error, from `level` on; `process` is said in every line.
@@ -16,7 +18,7 @@ def configure_logging(level: str, *, process: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(describe),
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
@@ -26,3 +28,4 @@ def configure_logging(level: str, *, process: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)
+    tell_all_errors_by(describe)

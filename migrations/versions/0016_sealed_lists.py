@@ -1,4 +1,4 @@
-"""What may be people's words is sealed under its tenant's key: the lists of privacy policies, and names of files."""
+"""What may be people's words is sealed under its tenant's key: lists of privacy policies, names of files and columns."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +29,21 @@ def upgrade() -> None:
         lambda key, row: Sealer(key, "api_files.sealed_filename").seal(row.id, row.filename),
         lost=b"",
     )
+
+
+    _replace("dataset_versions", ("filename", "columns", "mapping"), "sealed_source", _seal_source)
+    op.drop_column("dataset_versions", "preview")  # which nothing has ever written
+
+
+def _seal_source(key: TenantKey, row: Any) -> bytes:
+    mapping = dict(row.mapping or {})
+    source = {
+        "filename": row.filename,
+        "columns": row.columns or [],
+        "reading": mapping.pop("reading", None),
+        "mapping": mapping or None,
+    }
+    return Sealer(key, "dataset_versions.sealed_source").seal(row.id, source)
 
 
 def _replace(

@@ -17,6 +17,7 @@ from core.catalogue import Task
 from core.config import get_settings
 from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
 from core.models.users import User
+from core.privacy.policies import current_policy
 from core.storage import BlobCorrupt, BlobNotFound, blob_store, tenant_key
 from core.tenancy import Permission
 from portal.access import allow
@@ -26,14 +27,17 @@ from portal.highlights import KIND_TONES, cut_tokens, tones
 from portal.session import db, get_or_404, scope
 from portal.uploads import EncryptedUpload, UploadRequest
 from training.data import datasets
+from training.data.columns import ColumnMapping
 from training.data.corrections import is_outdated
 from training.data.datasets import DatasetError
 from training.data.delimited import DELIMITERS
 from training.data.errors import DataError
 from training.data.export import rows_csv
 from training.data.files import FORMAT_TITLES, DataFormat
+from training.data.personal import for_display
 from training.data.readers import Reading
 from training.data.rows import StoredRow
+from training.data.sources import Source, open_source, source_of
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +70,9 @@ def index() -> ResponseReturnValue:
     )
     latest = {version.dataset_id: version for version in versions}
     found = db().scalars(select(Dataset).order_by(Dataset.created_at.desc())).all()
-    return render_template("datasets/index.html", datasets=found, latest=latest)
+    key = tenant_key(db(), scope().tenant_id)
+    filenames = {version.id: open_source(key, version).filename for version in latest.values()}
+    return render_template("datasets/index.html", datasets=found, latest=latest, filenames=filenames)
 
 
 @bp.route("/new", methods=["GET", "POST"])
@@ -96,7 +102,11 @@ def new_version(dataset_id: UUID) -> ResponseReturnValue:
 
 
 def _name_from(filename: str) -> str:
-    return PurePath(filename.replace("\\", "/")).stem[:120] or "Dataset"
+    """A dataset's name that its file's makes, but for what is personal in that: a row holds it in plain."""
+    tenant_id = scope().tenant_id
+    protector = for_display(tenant_key(db(), tenant_id), current_policy(db(), tenant_id))
+    (name,) = protector.texts([PurePath(filename.replace("\\", "/")).stem])
+    return name[:120] or "Dataset"
 
 
 def _store(form: NewVersionForm, get_dataset: Callable[[], Dataset]) -> DatasetVersion | None:
@@ -132,7 +142,9 @@ def show(dataset_id: UUID) -> ResponseReturnValue:
         .where(DatasetVersion.dataset_id == dataset.id)
         .order_by(DatasetVersion.number.desc())
     )
-    return render_template("datasets/show.html", dataset=dataset, versions=versions.all())
+    key = tenant_key(db(), scope().tenant_id)
+    listed = [(version, open_source(key, version).filename, author) for version, author in versions]
+    return render_template("datasets/show.html", dataset=dataset, versions=listed)
 
 
 @bp.get("/versions/<uuid:version_id>")
@@ -141,14 +153,14 @@ def version(version_id: UUID) -> ResponseReturnValue:
     found = get_or_404(DatasetVersion, version_id)
     if found.status is DatasetStatus.UPLOADED and scope().allows(Permission.DATASETS_WRITE):
         return redirect(url_for("datasets.columns", version_id=found.id), code=303)
-    dataset = db().get_one(Dataset, found.dataset_id)
+    dataset, source = db().get_one(Dataset, found.dataset_id), source_of(db(), found)
     return render_template(
         f"datasets/{_page_of(found.status)}.html",
         dataset=dataset,
         version=found,
         task=dataset.task,
-        mapping=datasets.mapping_of(found) if found.mapping else None,
-        reading=_reading_in_words(found),
+        source=source,
+        reading=_reading_in_words(found, source),
         twin=datasets.find_twin(db(), found),
         sample=_sample(found),
         tones=tones(found.labels or ()),
@@ -195,7 +207,7 @@ def columns(version_id: UUID) -> ResponseReturnValue:
 def check(version_id: UUID) -> ResponseReturnValue:
     found = get_or_404(DatasetVersion, version_id)
     form = ColumnsForm()
-    form.offer(_task_of(found, request.form.get("task")), found.columns or [])
+    form.offer(_task_of(found, request.form.get("task")), source_of(db(), found).columns)
     if not form.validate_on_submit():
         return _columns_page(_waiting_or_404(version_id), form)
     try:
@@ -214,7 +226,8 @@ def _task_of(version: DatasetVersion, asked: str | None) -> Task:
     """The task that is asked for; that of the version's mapping where none is, or none that there is."""
     if asked in list(Task):
         return Task(asked)
-    return datasets.mapping_of(version).task if version.mapping else Task.CLASSIFICATION
+    mapping = source_of(db(), version).mapping
+    return mapping.task if mapping else Task.CLASSIFICATION
 
 
 @bp.post("/versions/<uuid:version_id>/reading")
@@ -304,15 +317,17 @@ def _columns_page(
     reading_form: ReadingForm | None = None,
     task: Task | None = None,
 ) -> ResponseReturnValue:
-    reading = datasets.reading_of(version)
-    task = task or (Task(form.task.data) if form else datasets.mapping_of(version).task)
+    source = source_of(db(), version)
+    assert source.reading is not None
+    assert source.mapping is not None
+    task = task or (Task(form.task.data) if form else source.mapping.task)
     try:
         rows, problem = datasets.upload_preview(db(), version), None
-        shown = form or _columns_form(version, task)
+        shown = form or _columns_form(version, source, source.mapping, task)
     except DataError as error:
         rows, problem = [], str(error)
         shown = form or ColumnsForm(formdata=None)
-        shown.offer(task, version.columns or [])
+        shown.offer(task, source.columns)
     page = render_template(
         "datasets/columns.html",
         dataset=db().get_one(Dataset, version.dataset_id),
@@ -321,20 +336,20 @@ def _columns_page(
         rows=rows,
         problem=problem,
         form=shown,
-        reading=reading,
-        reading_words=_reading_in_words(version),
-        reading_form=reading_form or _reading_form(reading),
+        source=source,
+        reading=source.reading,
+        reading_words=_reading_in_words(version, source),
+        reading_form=reading_form or _reading_form(source.reading),
     )
     return page, 422 if form or reading_form else 200
 
 
-def _columns_form(version: DatasetVersion, task: Task) -> ColumnsForm:
+def _columns_form(version: DatasetVersion, source: Source, mapping: ColumnMapping, task: Task) -> ColumnsForm:
     """The form as it was filled in last, or for another task as it likely is. Raises DataError."""
-    mapping = datasets.mapping_of(version)
     if mapping.task is not task:
         mapping = datasets.guess_again(db(), version, task)
     form = ColumnsForm(formdata=None)
-    form.offer(task, version.columns or [])
+    form.offer(task, source.columns)
     form.fill(mapping)
     return form
 
@@ -348,11 +363,11 @@ def _reading_form(reading: Reading) -> ReadingForm:
     )
 
 
-def _reading_in_words(version: DatasetVersion) -> str:
+def _reading_in_words(version: DatasetVersion, source: Source) -> str:
     """How the file is read: CSV, separated by commas, UTF-8 (assumed), with column names."""
-    if version.mapping is None or "reading" not in version.mapping:
+    reading = source.reading
+    if reading is None:
         return version.format.upper()
-    reading = datasets.reading_of(version)
     words = [FORMAT_TITLES[reading.format]]
     if reading.is_delimited:
         words.append(f"separated by {DELIMITERS[reading.delimiter]}")

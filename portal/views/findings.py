@@ -32,6 +32,7 @@ from training.data.corrections import (
 from training.data.personal import Protector
 from training.data.readers import open_table
 from training.data.reviewing import Place, ReviewedRow, ReviewedText, place, review
+from training.data.sources import mapping_of, reading_of, source_of
 
 log = structlog.get_logger(__name__)
 
@@ -154,7 +155,7 @@ def _page(version: DatasetVersion, form: CorrectionForm) -> str:
         titles={entity.name: entity.title for entity in ENTITIES},
         tones=KIND_TONES,
         outdated=is_outdated(db(), version),
-        mapping=datasets.mapping_of(version),
+        source=source_of(db(), version),
     )
 
 
@@ -173,8 +174,8 @@ def _rows(
     )
     try:
         with datasets.open_upload(db(), version) as stream:
-            table = open_table(stream, datasets.reading_of(version))
-            reviewed = review(table, datasets.mapping_of(version), protector, at.numbers)
+            table = open_table(stream, reading_of(db(), version))
+            reviewed = review(table, mapping_of(db(), version), protector, at.numbers)
     except (BlobNotFound, BlobCorrupt):
         log.exception("dataset_upload_unreadable", version_id=str(version.id))
         return [], "The file cannot be read just now. It is our fault and it was noted."

@@ -48,7 +48,6 @@ def a_job(db: Session, tenant: Tenant, model: Model, queued_at: datetime) -> Fin
         tenant_id=tenant.id,
         dataset_id=dataset.id,
         number=1,
-        filename="messages.csv",
         format="csv",
         size_bytes=1,
     )

@@ -70,9 +70,7 @@ def test_a_reference_into_another_tenant_is_refused(two_tenants):
         session.commit()
     with tenant_session(system_scope(mine.id, "test")) as session:
         session.add(
-            DatasetVersion(
-                tenant_id=mine.id, dataset_id=theirs.id, number=1, filename="x", format="csv", size_bytes=1
-            )
+            DatasetVersion(tenant_id=mine.id, dataset_id=theirs.id, number=1, format="csv", size_bytes=1)
         )
         with pytest.raises(IntegrityError, match="fk_dataset_versions"):
             session.flush()

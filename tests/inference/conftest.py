@@ -153,7 +153,6 @@ def publish(
                 dataset_id=dataset.id,
                 number=1,
                 status=DatasetStatus.READY,
-                filename="messages.csv",
                 format="csv",
                 size_bytes=100,
             )

@@ -85,7 +85,7 @@ def test_a_dataset_goes_when_its_days_are_over(admin, version):
     assert blob_is_there(admin, version.blob)
     enforce(admin)
     gone = get(admin.scope, version.id)
-    assert (gone.status, gone.blob, gone.preview, gone.report) == (DatasetStatus.DISCARDED, None, None, None)
+    assert (gone.status, gone.blob, gone.report) == (DatasetStatus.DISCARDED, None, None)
     assert not blob_is_there(admin, version.blob)
     page = admin.client.get(f"/datasets/versions/{version.id}", follow_redirects=True).get_data(as_text=True)
     assert "keeps datasets for 30 days" in page

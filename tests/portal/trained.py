@@ -10,11 +10,17 @@ from core.db import tenant_session
 from core.models.datasets import Dataset, DatasetStatus, DatasetVersion
 from core.models.fine_tune_jobs import FineTuneJob, JobStatus, Method
 from core.models.models import Adapter, Model
+from core.storage import tenant_key
 from core.tenancy import TenantScope
 from training.data.columns import ColumnMapping
+from training.data.files import DataFormat
+from training.data.readers import Reading
+from training.data.sources import Source, seal_source
 from training.recipe.settings import FineTuneSettings
 
 LABELS = ["delivery", "refund"]
+_COLUMNS = ColumnMapping("text", "label")
+_SOURCE = Source("messages.csv", _COLUMNS.columns, Reading(DataFormat.CSV), _COLUMNS)
 BASE = get_base_model(DEFAULT_BASE_MODEL)
 
 
@@ -49,10 +55,8 @@ def add_version(
     dataset = add(scope, Dataset, name=name)
     given = {
         "status": DatasetStatus.READY,
-        "filename": "messages.csv",
         "format": "csv",
         "size_bytes": 100,
-        "mapping": ColumnMapping("text", "label").to_json(),
         "digest": "d" * 64,
         "blob": f"datasets/{uuid4()}/rows.jsonl",
         "rows": 100,
@@ -63,6 +67,9 @@ def add_version(
     version: DatasetVersion = add(
         scope, DatasetVersion, dataset_id=dataset.id, number=number, **{**given, **values}
     )
+    with tenant_session(scope) as session:
+        key = tenant_key(session, scope.tenant_id)
+    change(scope, version, sealed_source=seal_source(key, version, _SOURCE))
     return version
 
 

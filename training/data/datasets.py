@@ -27,8 +27,9 @@ from training.data.columns import ColumnMapping
 from training.data.corrections import forget_corrections
 from training.data.errors import DataError
 from training.data.guessing import guess_mapping, guess_task
-from training.data.readers import Reading, detect, open_table, preview
+from training.data.readers import detect, open_table, preview
 from training.data.rows import StoredRow, decode
+from training.data.sources import Source, reading_of, seal_source, source_of
 from training.data.table import Table
 
 CHECK = "training.data.tasks.check_dataset"
@@ -37,6 +38,8 @@ _TASKS = {DatasetStatus.CHECKING: CHECK, DatasetStatus.IMPORTING: IMPORT}
 _CHECK_SECONDS = 6 * 3600
 _IMPORT_SECONDS = 48 * 3600
 _ABANDONED = timedelta(days=14)
+
+MAX_FILENAME_CHARACTERS = 255
 
 WAITING = frozenset({DatasetStatus.UPLOADED, DatasetStatus.REVIEW, DatasetStatus.FAILED})
 """Statuses in which a version waits for a person."""
@@ -102,14 +105,13 @@ def add_version(
         dataset_id=dataset.id,
         number=number,
         status=DatasetStatus.UPLOADED,
-        filename=filename[-255:],
         format=reading.format.value,
         size_bytes=upload.size,
         upload_blob=upload.name,
-        columns=table.columns,
-        mapping=_mapping_json(reading, mapping),
         created_by_id=scope.actor.id,
     )
+    source = Source(filename[-MAX_FILENAME_CHARACTERS:], table.columns, reading, mapping)
+    version.sealed_source = seal_source(key, version, source)
     session.add(version)
     session.flush()
     record(session, scope, "dataset.uploaded", version, {"dataset": dataset.name, "version": number})
@@ -131,22 +133,6 @@ def guess(table: Table, task: Task | None = None) -> ColumnMapping:
     return mapping
 
 
-def _mapping_json(reading: Reading, mapping: ColumnMapping | None) -> dict[str, Any]:
-    return {**(mapping.to_json() if mapping else {}), "reading": reading.to_json()}
-
-
-def mapping_of(version: DatasetVersion) -> ColumnMapping:
-    """The version's columns: the guess, until somebody has chosen."""
-    assert version.mapping is not None
-    return ColumnMapping.from_json(version.mapping)
-
-
-def reading_of(version: DatasetVersion) -> Reading:
-    """How the version's file is read."""
-    assert version.mapping is not None
-    return Reading.from_json(version.mapping["reading"])
-
-
 def open_upload(session: Session, version: DatasetVersion) -> BinaryIO:
     """The raw upload. Raises BlobNotFound where it has been deleted."""
     assert version.upload_blob is not None
@@ -154,9 +140,9 @@ def open_upload(session: Session, version: DatasetVersion) -> BinaryIO:
 
 
 def upload_preview(session: Session, version: DatasetVersion) -> list[list[str]]:
-    """The upload's first rows as they are, in the order of `version.columns`. Raises DataError."""
+    """The upload's first rows as they are, in the order of its columns. Raises DataError."""
     with open_upload(session, version) as stream:
-        return preview(open_table(stream, reading_of(version)))
+        return preview(open_table(stream, reading_of(session, version)))
 
 
 def read_differently(
@@ -169,20 +155,23 @@ def read_differently(
     header: bool,
 ) -> None:
     """Have the waiting upload read otherwise than was detected. Raises DataError where it cannot be."""
+    source = source_of(session, version)
+    assert source.reading is not None
+    assert source.mapping is not None
     reading = replace(
-        reading_of(version), encoding=encoding, encoding_assumed=False, delimiter=delimiter, header=header
+        source.reading, encoding=encoding, encoding_assumed=False, delimiter=delimiter, header=header
     )
     with open_upload(session, version) as stream:
         table = open_table(stream, reading)
-        mapping = guess(table, mapping_of(version).task)
+        mapping = guess(table, source.mapping.task)
+    source = replace(source, columns=table.columns, reading=reading, mapping=mapping)
     _move(
         session,
         scope,
         version,
         WAITING,
         DatasetStatus.UPLOADED,
-        columns=table.columns,
-        mapping=_mapping_json(reading, mapping),
+        sealed_source=seal_source(tenant_key(session, version.tenant_id), version, source),
         report=None,
         error=None,
     )
@@ -191,7 +180,7 @@ def read_differently(
 def guess_again(session: Session, version: DatasetVersion, task: Task) -> ColumnMapping:
     """The likeliest mapping of the waiting upload for `task`. Raises DataError where it cannot have one."""
     with open_upload(session, version) as stream:
-        return guess(open_table(stream, reading_of(version)), task)
+        return guess(open_table(stream, reading_of(session, version)), task)
 
 
 def start_check(
@@ -205,13 +194,14 @@ def start_check(
         raise DatasetError("Choose different columns for text, label and split.", "label")
     scope.require(Permission.DATASETS_WRITE)
     _settle_task(session, version, mapping.task)
+    source = replace(source_of(session, version), mapping=mapping)
     _move(
         session,
         scope,
         version,
         WAITING,
         DatasetStatus.CHECKING,
-        mapping=_mapping_json(reading_of(version), mapping),
+        sealed_source=seal_source(tenant_key(session, version.tenant_id), version, source),
         report=None,
         error=None,
         progress=0.0,

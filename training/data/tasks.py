@@ -20,11 +20,12 @@ from training.data.checking import check
 from training.data.claims import Claim, ClaimLost
 from training.data.correcting import Corrector
 from training.data.corrections import corrections_of, forget_corrections
-from training.data.datasets import delete_after_commit, mapping_of, reading_of
+from training.data.datasets import delete_after_commit
 from training.data.errors import DataError
 from training.data.importing import Importer
 from training.data.personal import Protector
 from training.data.readers import open_table
+from training.data.sources import mapping_of, reading_of
 from training.data.tokens import TokenCounter
 
 log = structlog.get_logger(__name__)
@@ -43,9 +44,9 @@ def check_dataset(tenant_id: str, version_id: str) -> None:
         key = tenant_key(session, claim.scope.tenant_id)
         policy = current_policy(session, claim.scope.tenant_id)
         corrector = Corrector(corrections_of(session, claim.version))
+        reading, mapping = reading_of(session, claim.version), mapping_of(session, claim.version)
         session.rollback()  # the work takes minutes: no transaction is held open over it
         with _upload(claim, key) as (stream, position):
-            reading, mapping = reading_of(claim.version), mapping_of(claim.version)
             report = check(
                 open_table(stream, reading),
                 mapping,
@@ -71,6 +72,7 @@ def import_dataset(tenant_id: str, version_id: str) -> None:
         key = tenant_key(session, claim.scope.tenant_id)
         policy = current_policy(session, claim.scope.tenant_id)
         corrector = Corrector(corrections_of(session, claim.version))
+        reading, mapping = reading_of(session, claim.version), mapping_of(session, claim.version)
         # Every attempt writes to blobs of its own and notes them before, so that the next one can clear them away.
         final = f"datasets/{claim.version.id}/{uuid4().hex}/rows.jsonl"
         draft = final + ".draft"
@@ -81,8 +83,8 @@ def import_dataset(tenant_id: str, version_id: str) -> None:
             with _upload(claim, key) as (stream, position):
                 protector = Protector(key, policy, corrector)
                 importer = Importer(blob_store(), key, protector, claim.beat)
-                table = open_table(stream, reading_of(claim.version))
-                imported = importer.run(table, mapping_of(claim.version), position, draft=draft, final=final)
+                table = open_table(stream, reading)
+                imported = importer.run(table, mapping, position, draft=draft, final=final)
             report = {
                 **(claim.version.report or {}),
                 "personal_data": imported.personal_data,

@@ -182,7 +182,15 @@ def read_lines(stream: BinaryIO, endpoint: str, *, number: int = 0, offset: int 
         try:
             line = BatchLine.model_validate_json(raw.removeprefix(b"\xef\xbb\xbf"))
         except ValidationError as error:
-            raise InvalidLine(number, invalid_body(error).message) from None
+            raise InvalidLine(number, _in_words(error)) from None
         if line.url != endpoint:
             raise InvalidLine(number, f"'url' is {line.url!r}, and this batch is for {endpoint!r}.")
         yield Line(number, offset, line.custom_id, json.dumps(line.body).encode())
+
+
+def _in_words(error: ValidationError) -> str:
+    """What is wrong with a line. It is kept in the batch's row, where no name of a field may stand that the tenant
+    made up."""
+    if error.errors(include_url=False, include_input=False)[0]["type"] == "extra_forbidden":
+        return f"It has a field that is none of {', '.join(map(repr, BatchLine.model_fields))}."
+    return invalid_body(error).message

@@ -28,6 +28,7 @@ from training.data.claims import STALE, Claim, ClaimLost
 from training.data.columns import ColumnMapping, Split
 from training.data.importing import Importer
 from training.data.normalise import text_key
+from training.data.sources import mapping_of
 from training.worker import PromptWorker
 
 SECRET = "Amelie.Rousseau@example.com"
@@ -341,7 +342,7 @@ def test_a_real_worker_does_the_jobs(scope):
     version_id = upload(scope, table(messages()))
     with tenant_session(scope) as session:
         version = session.get_one(DatasetVersion, version_id)
-        datasets.start_check(session, scope, version, datasets.mapping_of(version))
+        datasets.start_check(session, scope, version, mapping_of(session, version))
         session.commit()
     worker = PromptWorker([rq_queue(Queue.DATASETS)], connection=redis(), serializer=JSONSerializer)
     worker.work(burst=True, logging_level="WARNING")

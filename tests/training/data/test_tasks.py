@@ -16,6 +16,7 @@ from tests.datasets import accept, check, get, upload
 from training.data import datasets
 from training.data.columns import ColumnMapping, Split
 from training.data.rows import ChatRow, Message, MultiLabelRow, TaggedRow
+from training.data.sources import mapping_of
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ SEVERAL = [
 
 def task_of(scope, version_id) -> Task:
     with tenant_session(scope) as session:
-        return datasets.mapping_of(session.get_one(DatasetVersion, version_id)).task
+        return mapping_of(session, session.get_one(DatasetVersion, version_id)).task
 
 
 def ready(scope, data, filename="rows.jsonl"):
@@ -237,7 +238,7 @@ def test_versions_of_a_dataset_are_for_one_task(scope):
         version.dataset_id, version.number = first.dataset_id, 2
         session.flush()
         with pytest.raises(datasets.DatasetError, match="are for chat"):
-            datasets.start_check(session, scope, version, datasets.mapping_of(version))
+            datasets.start_check(session, scope, version, mapping_of(session, version))
 
 
 def test_lists_in_parquet_that_stand_for_more_than_fits_into_memory_are_refused(scope):

@@ -124,7 +124,6 @@ def make_workshop(make_tenant) -> Callable[[], Workshop]:
                 dataset_id=dataset.id,
                 number=1,
                 status=DatasetStatus.READY,
-                filename="messages.csv",
                 format="csv",
                 size_bytes=len(rows),
                 digest=blob.digest,
