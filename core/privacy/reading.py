@@ -1,11 +1,10 @@
 """Texts as the tagger reads them: the base model's tokens, how each word is written, and where it stands."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 SHAPES = 8
 """How words are written: in small letters (0), Capitalised (1), in CAPITALS (2), with capitals inSide (3); from 4 on
@@ -31,27 +30,25 @@ class Reader:
         self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self.first_id: int = self._tokenizer.token_to_id("[CLS]")
-        self.last_id: int = self._tokenizer.token_to_id("[SEP]")
+        special = self._tokenizer.encode("", add_special_tokens=True)
+        self.first_id, self.last_id = special.ids
         self.vocabulary: int = self._tokenizer.get_vocab_size()
 
     def words(self, text: str) -> list[Word]:
         """The words of `text`, in order. One of more than a hundred characters is one token, whatever is in it."""
         encoded = self._tokenizer.encode(text, add_special_tokens=False)
+        ids, offsets, numbers = encoded.ids, encoded.offsets, encoded.word_ids
         words: list[Word] = []
         end = 0
-        for tokens in _by_word(encoded):
-            start = encoded.offsets[tokens[0]][0]
+        for _, tokens in groupby(range(len(ids)), key=numbers.__getitem__):
+            numbered = list(tokens)
+            first, last = numbered[0], numbered[-1]
+            start = offsets[first][0]
             starts_line = bool(words) and "\n" in text[end:start]
-            end = encoded.offsets[tokens[-1]][1]
+            end = offsets[last][1]
             shape = _case(text[start:end]) + _NEW_LINE * starts_line
-            words.append(Word(start, end, shape, tuple(encoded.ids[tokens[0] : tokens[-1] + 1])))
+            words.append(Word(start, end, shape, tuple(ids[first : last + 1])))
         return words
-
-
-def _by_word(encoded: Encoding) -> Iterator[list[int]]:
-    for _, tokens in groupby(range(len(encoded.ids)), key=encoded.word_ids.__getitem__):
-        yield list(tokens)
 
 
 def _case(word: str) -> int:
