@@ -8,10 +8,14 @@ import pytest
 
 from core import catalogue
 from core.catalogue import BaseModel, Task, default_base_model
+from core.db import tenant_session
 from core.models.fine_tune_jobs import FineTuneJob, JobStatus, Method
+from core.storage import blob_store, tenant_key
 from tests.datasets import ready_version
 from tests.training.jobs.conftest import Workshop
 from tests.training.recipe.tiny_chat import make_tiny_base
+from training.confined import adapters, evaluations
+from training.confined.checks import json_object
 from training.errors import JobError
 from training.inputs import load
 from training.recipe.by_task import fine_tune
@@ -64,7 +68,18 @@ def trained(shop: Workshop) -> FineTuneJob:
     [fact] = shop.facts()
     assert fact.quantity == job.training_tokens
     assert fact.quantity > 0
+    assert_passes_the_broker(shop, job)
     return job
+
+
+def assert_passes_the_broker(shop: Workshop, job: FineTuneJob) -> None:
+    """That what the real recipe makes is taken from a process that nobody trusts."""
+    [adapter] = shop.adapters()
+    with tenant_session(shop.scope) as session:
+        file = blob_store().get(tenant_key(session, shop.scope.tenant_id), adapter.blob)
+    task, base = shop.model().task, catalogue.get_base_model(job.base_model)
+    adapters.check(file, task, base, ONE_EPOCH, adapter.labels)
+    evaluations.check(json_object(job.evaluation, "evaluation"), task, adapter.labels, adapter.promotable)
 
 
 @pytest.fixture
