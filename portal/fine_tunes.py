@@ -16,7 +16,7 @@ from core.models.models import Adapter, Model
 from core.models.users import User
 from core.storage import BlobCorrupt, BlobNotFound
 from portal.evaluations import FIGURES, Classification, Evaluation, Figure, read
-from portal.private_training import Privacy, read_privacy
+from portal.private_training import Memorisation, Privacy, read_memorisation, read_privacy
 from training.data.datasets import iter_rows
 from training.data.rows import TextRow
 
@@ -61,7 +61,8 @@ class Counterpart:
 class Details:
     """Everything that a job's page shows besides its curves and its log.
 
-    privacy: what was guaranteed, where it was trained so; plain: what to compare that with, if there is something.
+    privacy: what was guaranteed, where it was trained so; plain: what to compare that with, if there is something;
+    memorisation: what a chat model remembers word for word.
     """
 
     job: FineTuneJob
@@ -73,6 +74,7 @@ class Details:
     evaluation: Evaluation | None
     privacy: Privacy | None
     plain: Counterpart | None
+    memorisation: Memorisation | None
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def details(session: Session, job: FineTuneJob) -> Details:
         evaluation=read(job.evaluation),
         privacy=privacy,
         plain=_find_counterpart(session, job, model.task) if privacy else None,
+        memorisation=read_memorisation(job.evaluation),
     )
 
 

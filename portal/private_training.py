@@ -1,6 +1,7 @@
 """What a stored evaluation says of the data in a model: what was promised of each row, and what came back of some."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,4 +35,79 @@ def read_privacy(stored: Mapping[str, Any] | None) -> Privacy | None:
         sampling_rate=found["sampling_rate"],
         steps=found["steps"],
         records=found["records"],
+    )
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A string that was asked for: the row that has it, and its letters and digits covered.
+
+    exposure: by how many bits it is likelier than others of its form, None where it has none; `base_` as the base model
+    would have it, which read none of the data.
+    """
+
+    row: int
+    form: str
+    came_back: bool
+    base_came_back: bool
+    exposure: float | None
+    base_exposure: float | None
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether it came back, and training is why."""
+        return self.came_back and not self.base_came_back
+
+
+@dataclass(frozen=True)
+class Memorisation:
+    """What a chat model remembers word for word: of canaries, which are made up, and of the data's rarest strings.
+
+    others: how many strings of its form each was compared with.
+    """
+
+    others: int
+    canaries: Sequence[Remembered]
+    strings: Sequence[Remembered]
+
+    @property
+    def learned(self) -> Sequence[Remembered]:
+        """The data's strings that came back because of the training."""
+        return [one for one in self.strings if one.is_learned]
+
+    @property
+    def mean_exposure(self) -> float | None:
+        """Of the canaries and the strings that have one, in bits; None where none has."""
+        found = [one.exposure for one in (*self.canaries, *self.strings) if one.exposure is not None]
+        return math.fsum(found) / len(found) if found else None
+
+    @property
+    def highest_exposure(self) -> float:
+        """Of one that is likelier than all others of its form, in bits."""
+        return math.log2(self.others + 1)
+
+    @property
+    def chance_exposure(self) -> float:
+        """What it is on average where nothing is remembered: every rank is as likely."""
+        ranks = self.others + 1
+        return math.log2(ranks) - math.fsum(map(math.log2, range(1, ranks + 1))) / ranks
+
+
+def read_memorisation(stored: Mapping[str, Any] | None) -> Memorisation | None:
+    """What `FineTuneJob.evaluation` says of what was remembered; None where nothing was asked."""
+    found = (stored or {}).get("memorisation")
+    if not found or not (found["canaries"] or found["strings"]):
+        return None
+    canaries, strings = ([_remembered(one) for one in found[name]] for name in ("canaries", "strings"))
+    return Memorisation(found["others"], canaries, strings)
+
+
+def _remembered(stored: Mapping[str, Any]) -> Remembered:
+    return Remembered(
+        row=stored["row"],
+        form=stored["form"],
+        came_back=stored["came_back"],
+        base_came_back=stored["base_came_back"],
+        exposure=stored["exposure"],
+        base_exposure=stored["base_exposure"],
     )
