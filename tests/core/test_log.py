@@ -2,10 +2,14 @@
 
 import io
 import json
+import logging
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy.exc import DataError
 
 from core.log import configure_logging
 
@@ -16,10 +20,12 @@ TEXT = "My name is Ada Lovelace"
 def written(monkeypatch):
     """What the process web writes to its log."""
     before, bound = structlog.get_config(), structlog.contextvars.get_contextvars()
+    make_record = logging.getLogRecordFactory()
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
     configure_logging("web")
     yield stream
+    logging.setLogRecordFactory(make_record)
     structlog.configure(**before)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**bound)
@@ -69,6 +75,30 @@ def test_an_error_that_can_quote_nobody_is_told_in_full(log):
 def test_what_led_to_an_error_is_told_before_it(log):
     told = log(raised(OSError("second"), raised(TypeError("first"))))["exception"]
     assert told.index("first") < told.index("second")
+
+
+def test_an_error_that_a_library_logs_is_told_without_its_words(written):
+    handler = logging.StreamHandler(written)
+    library = logging.getLogger("somebody.elses")
+    library.addHandler(handler)
+    try:
+        library.error("It broke", exc_info=raised(ValueError(TEXT)))
+    finally:
+        library.removeHandler(handler)
+    assert "builtins.ValueError" in written.getvalue()
+    assert "Ada" not in written.getvalue()
+
+
+def test_an_error_of_a_value_that_the_database_could_not_read_is_told_without_it(log):
+    read = DataError(None, None, ValueError(f'invalid input syntax for type uuid: "{TEXT}"'))
+    assert "Ada" not in json.dumps(log(raised(read)))
+
+
+def test_an_error_that_nobody_catches_is_told_without_its_words():
+    program = "from core.log import configure_logging; configure_logging('web'); raise ValueError('Ada')"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stderr
+    assert "builtins.ValueError" in told
+    assert "Ada" not in told
 
 
 def test_a_value_cannot_begin_a_line_of_its_own(written):
