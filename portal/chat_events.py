@@ -1,7 +1,7 @@
 """A chat model's answer as the playground's page reads it: server-sent events, each with a JSON string."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import structlog
 from flask import Response
@@ -14,12 +14,14 @@ log = structlog.get_logger(__name__)
 
 
 class ChatEvents:
-    """`begun` with the page's part for the answer, a `piece` for each of its pieces, and then `ended` with what it
-    took, or `failed` with the reason. The server closes it in any case, and at once where the page goes away."""
+    """`begun` with the page's part for the answer, a `piece` for each of its pieces, `marked` with the whole answer as
+    HTML (what `mark` makes of it), and then `ended` with what it took; or `failed` with the reason. The server closes it
+    in any case, and at once where the page goes away."""
 
-    def __init__(self, chat: ChatStream, part: str) -> None:
+    def __init__(self, chat: ChatStream, part: str, mark: Callable[[str], str]) -> None:
         self._chat = chat
         self._part = part
+        self._mark = mark
 
     def response(self) -> Response:
         # A proxy that collects the answer would make a stream of none.
@@ -28,8 +30,11 @@ class ChatEvents:
     def __iter__(self) -> Iterator[bytes]:
         try:
             yield _event("begun", self._part)
+            pieces = []
             for piece in self._chat:
+                pieces.append(piece)
                 yield _event("piece", piece)
+            yield _event("marked", self._mark("".join(pieces)))
             # By now what was written is in the ledger.
             yield _event("ended", what_it_took(self._chat))
         except PredictionError as error:

@@ -1,6 +1,7 @@
 """Texts cut into pieces at their entities, for pages that show where those are."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ from core.privacy.placeholders import escape
 TONES = 6
 """How many colours tell types of entities apart; static/css has as many."""
 
+KIND_TITLES = {entity.name: entity.title for entity in ENTITIES}
 KIND_TONES = {entity.name: number % TONES for number, entity in enumerate(ENTITIES)}
 """A colour's number for each kind of personal data: the commonest, which come first, differ."""
 
@@ -45,6 +47,15 @@ def cut(text: str, spans: Iterable[Span]) -> list[Piece]:
     if at < len(text):
         found.append(Piece(text[at:]))
     return found
+
+
+def find_all(text: str, labels: Mapping[str, str]) -> list[Piece]:
+    """`text` in pieces at the values that `labels` names, wherever one stands by itself; the longest first."""
+    values = sorted(labels, key=len, reverse=True)
+    if not values:
+        return cut(text, ())
+    pattern = rf"(?<!\w)(?:{'|'.join(map(re.escape, values))})(?!\w)"
+    return cut(text, [Span(*match.span(), labels[match[0]]) for match in re.finditer(pattern, text)])
 
 
 def replaced(pieces: Iterable[Piece], replacements: Iterable[str]) -> list[Piece]:

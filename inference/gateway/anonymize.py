@@ -13,8 +13,8 @@ from core.db import tenant_connection
 from core.models.usage import UsageKind
 from core.tenancy import Endpoint, Permission, TenantScope
 from inference.gateway.metering import Asker
-from inference.gateway.prediction import check_texts
-from inference.gateway.protect import Standing, protect_together
+from inference.gateway.prediction import Replacement, check_texts
+from inference.gateway.protect import protect_together
 from inference.gateway.targets import Target, find_policy_target, find_target
 from inference.gateway.token_counts import count_tokens
 
@@ -28,7 +28,7 @@ class AnonymizedText:
     """A text without its personal data, what stands in it for what, and its tokens as it came."""
 
     text: str
-    entities: tuple[Standing, ...]
+    entities: tuple[Replacement, ...]
     tokens: int
 
 
@@ -72,7 +72,7 @@ def anonymize(
         anonymized = Anonymized(
             request_id=asker.request_id,
             policy_version=target.policy.version,
-            texts=tuple(map(AnonymizedText, protected.contents, protected.standing, tokens)),
+            texts=tuple(map(AnonymizedText, protected.contents, protected.replacements, tokens)),
             mapping=protected.values,
         )
         usage = asker.usage(target, UsageKind.PREDICTION, anonymized.tokens, len(texts))

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from inference.gateway.pool_client import pool_client
 from inference.gateway.pool_stream import PoolStream
 from inference.gateway.predict import pool_request
 from inference.gateway.prediction import InvalidMessages
-from inference.gateway.protect import protect_together
+from inference.gateway.protect import ProtectedTogether, protect_together
 from inference.gateway.targets import (
     CHATTING,
     Target,
@@ -63,7 +63,10 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class ChatAnswer:
-    """A whole answer; `finish_reason` is "stop" or "length", `policy_version` that of the privacy policy."""
+    """A whole answer; `finish_reason` is "stop" or "length", `policy_version` that of the privacy policy.
+
+    `reading` is what the model read of the messages.
+    """
 
     request_id: str
     model: str
@@ -72,6 +75,7 @@ class ChatAnswer:
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
+    reading: ProtectedTogether = field(repr=False)
 
 
 Finish = Callable[[Session, ChatAnswer], None]
@@ -93,6 +97,7 @@ class ChatStream:
         self.model = run.target.name
         self.policy_version = run.target.policy.version
         self.prompt_tokens = run.stream.prompt_tokens
+        self.reading = run.reading
 
     @property
     def finish_reason(self) -> str | None:
@@ -149,6 +154,7 @@ def complete_chat(
             finish_reason=run.stream.finish_reason or "stop",
             prompt_tokens=run.stream.prompt_tokens,
             completion_tokens=run.stream.completion_tokens,
+            reading=run.reading,
         )
         also = None if finish is None else lambda session: finish(session, answer)
         asker.record(run.read(), run.written(), also=also)
@@ -187,17 +193,17 @@ class _Run:
         with tenant_connection(asker.scope) as connection:
             self.target = find(connection, asker.scope)
         contents = [message.content for message in messages]
-        protected = protect_together(contents, self.target.policy, self.target.key)
-        self.restore = protected.restorer()
+        self.reading = protect_together(contents, self.target.policy, self.target.key)
+        self.restore = self.reading.restorer()
         body = {
             "messages": [
                 {"role": message.role, "content": content}
-                for message, content in zip(messages, protected.contents, strict=True)
+                for message, content in zip(messages, self.reading.contents, strict=True)
             ],
             **asdict(sampling),
-            "stop": [protected.cover(stop) for stop in sampling.stop],
+            "stop": [self.reading.cover(stop) for stop in sampling.stop],
         }
-        most = chat_bound(protected.contents, sampling.max_tokens, self.target.base)
+        most = chat_bound(self.reading.contents, sampling.max_tokens, self.target.base)
         self.hold = asker.reserve(self.target, most)
         with self.hold:
             self.stream: PoolStream = pool_client().chat(pool_request(asker, self.target), body)

@@ -72,7 +72,12 @@ def classify(
         )
         chosen = tuple(one.label for one in ordered if one.score >= CHOSEN_FROM) if several else None
         return Result(
-            tokens, truncated, text.replacements, ordered, (ordered[0].label,) if chosen is None else chosen
+            tokens,
+            truncated,
+            text.text,
+            text.replacements,
+            ordered,
+            (ordered[0].label,) if chosen is None else chosen,
         )
 
     return run.answer(target, pool_client().classify, fill)
@@ -91,7 +96,9 @@ def tag(
     target = run.find(lambda connection, scope: find_target(connection, scope, model_name, TAGGING))
 
     def fill(entities: list[dict[str, Any]], tokens: int, truncated: bool, text: Protected) -> Tagged:
-        return Tagged(tokens, truncated, text.replacements, tuple(_entity(one, text) for one in entities))
+        return Tagged(
+            tokens, truncated, text.text, text.replacements, tuple(_entity(one, text) for one in entities)
+        )
 
     return run.answer(target, pool_client().tag, fill)
 
@@ -111,7 +118,7 @@ def embed(
     )
 
     def fill(vector: list[float], tokens: int, truncated: bool, text: Protected) -> Embedded:
-        return Embedded(tokens, truncated, text.replacements, vector)
+        return Embedded(tokens, truncated, text.text, text.replacements, vector)
 
     return run.answer(target, pool_client().embed, fill)
 

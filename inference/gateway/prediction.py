@@ -106,11 +106,18 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """Personal data at [start, end) of the text as it came, which the model saw as `[ENTITY]`."""
+    """Personal data at [start, end) of a text as it came; what `stands` there now begins at `read_start` of the text as
+    the model reads it."""
 
     start: int
     end: int
     entity: str
+    stands: str
+    read_start: int
+
+    @property
+    def read_end(self) -> int:
+        return self.read_start + len(self.stands)
 
 
 CHOSEN_FROM = 0.5
@@ -119,11 +126,12 @@ CHOSEN_FROM = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What the model read of one text: so many tokens, not all of it where `truncated`, and with
+    """What the model read of one text: `text`, which has so many tokens, not all of it where `truncated`, and with
     `replacements`."""
 
     tokens: int
     truncated: bool
+    text: str
     replacements: tuple[Replacement, ...]
 
 

@@ -67,20 +67,9 @@ def protect(texts: Sequence[str], policy: Policy, key: TenantKey) -> list[Protec
     protected = []
     for text, findings in zip(texts, _find(texts, policy), strict=True):
         pieces = list(_pieces(text, findings, read) if policy.enabled else _placeholders(text))
-        replacements = tuple(Replacement(one.start, one.end, one.entity) for one in findings)
         edits = tuple(Edit(start, end, len(piece)) for start, end, piece in pieces)
-        protected.append(Protected(text, _edited(text, pieces), replacements, edits))
+        protected.append(Protected(text, _edited(text, pieces), _replacements(pieces, findings), edits))
     return protected
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Personal data at [start, end) of a text as it came, and what stands there now."""
-
-    start: int
-    end: int
-    entity: str
-    stands: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +81,7 @@ class ProtectedTogether:
     """
 
     contents: tuple[str, ...]
-    standing: tuple[tuple[Standing, ...], ...]
+    replacements: tuple[tuple[Replacement, ...], ...]
     values: Mapping[str, str]
     is_protected: bool
 
@@ -125,19 +114,12 @@ def protect_together(contents: Sequence[str], policy: Policy, key: TenantKey) ->
             values.add(finding.entity, value, stands)
         return stands
 
-    protected, standing = [], []
+    protected, replacements = [], []
     for text, findings in zip(contents, _find(contents, policy, together=True), strict=True):
         pieces = list(_pieces(text, findings, read))
-        entities = {finding.start: finding.entity for finding in findings}
         protected.append(_edited(text, pieces))
-        standing.append(
-            tuple(
-                Standing(start, end, entities[start], stands)
-                for start, end, stands in pieces
-                if start in entities
-            )
-        )
-    return ProtectedTogether(tuple(protected), tuple(standing), values.certain(), is_protected=True)
+        replacements.append(_replacements(pieces, findings))
+    return ProtectedTogether(tuple(protected), tuple(replacements), values.certain(), is_protected=True)
 
 
 _RESTORED = frozenset({Operator.PSEUDONYM, Operator.SURROGATE})
@@ -201,6 +183,18 @@ def _placeholders(text: str) -> Iterator[Piece]:
 def _escapes(text: str, start: int, end: int) -> Iterator[Piece]:
     for bracket in find_escaped(text[start:end]):
         yield start + bracket, start + bracket + 1, "[~"
+
+
+def _replacements(pieces: Sequence[Piece], findings: Sequence[Finding]) -> tuple[Replacement, ...]:
+    """Those of the pieces that are in a finding's place."""
+    entities = {finding.start: finding.entity for finding in findings}
+    replacements = []
+    shift = 0  # how much further the text that is read is than the text as it came
+    for start, end, stands in pieces:
+        if start in entities:
+            replacements.append(Replacement(start, end, entities[start], stands, start + shift))
+        shift += len(stands) - (end - start)
+    return tuple(replacements)
 
 
 def _edited(text: str, pieces: Sequence[Piece]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, get_template_attribute, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
@@ -20,7 +20,6 @@ from inference.gateway.prediction import (
     ModelNotReady,
     Prediction,
     PredictionError,
-    Read,
     Tagged,
     Tagging,
     TextTooLong,
@@ -30,7 +29,8 @@ from portal.access import allow
 from portal.chat_events import ChatEvents, what_it_took
 from portal.chat_setup import system_message
 from portal.forms.playground import ChatForm, PlaygroundForm
-from portal.highlights import Piece, Span, cut, tones
+from portal.highlights import KIND_TITLES, KIND_TONES, Span, cut, tones
+from portal.readings import Reading, read, wrote
 from portal.session import db, scope
 from portal.snippets import curl_call
 
@@ -86,7 +86,10 @@ def _of_answer(form: PlaygroundForm, answer: Prediction | Tagging) -> dict[str, 
     """What the page shows besides the answer itself."""
     result = answer.results[0]
     shown: dict[str, object] = {
-        "pieces": pieces(form.text.data, result),
+        "wrote": wrote(form.text.data, result.replacements),
+        "read": read(result.text, result.replacements),
+        "kind_tones": KIND_TONES,
+        "kind_titles": KIND_TITLES,
         "curl": curl_call(form.model.data, form.text.data, answer.task or Task.CLASSIFICATION),
     }
     if isinstance(result, Tagged):
@@ -98,11 +101,6 @@ def _of_answer(form: PlaygroundForm, answer: Prediction | Tagging) -> dict[str, 
     return shown
 
 
-def pieces(text: str, result: Read) -> list[Piece]:
-    """The text, cut at what was replaced."""
-    return cut(text, [Span(one.start, one.end, one.entity) for one in result.replacements])
-
-
 @bp.route("/chat", methods=["GET", "POST"])
 @allow(Permission.PREDICT)
 def chat() -> ResponseReturnValue:
@@ -111,16 +109,20 @@ def chat() -> ResponseReturnValue:
     form = _chat_form(models)
     took: str | None = None
     problem: str | None = None
+    shown: dict[str, object] = {}
     if models and form.validate_on_submit():
+        messages = form.messages
         try:
             answer = complete_chat(
-                Asker(scope(), UsageSource.PLAYGROUND), form.model.data, form.messages, form.sampling
+                Asker(scope(), UsageSource.PLAYGROUND), form.model.data, messages, form.sampling
             )
         except PredictionError as error:
             problem = _show(form, error)
         else:
             form.go_on(answer.text)
             took = what_it_took(answer)
+            reading = Reading(messages, answer.reading)
+            shown = {**_of_reading(reading), "answer": reading.answer(answer.text)}
     page = render_template(
         "playground/chat.html",
         form=form,
@@ -128,6 +130,7 @@ def chat() -> ResponseReturnValue:
         texts=_ready_models(_OF_TEXTS),
         took=took,
         problem=problem,
+        **shown,
     )
     return page, 422 if form.is_submitted() and took is None else 200
 
@@ -139,17 +142,28 @@ def stream() -> ResponseReturnValue:
     form = _chat_form(_ready_models(_OF_CHATS))
     problem: str | None = None
     if form.validate_on_submit():
+        messages = form.messages
         try:
             answer = stream_chat(
-                Asker(scope(), UsageSource.PLAYGROUND), form.model.data, form.messages, form.sampling
+                Asker(scope(), UsageSource.PLAYGROUND), form.model.data, messages, form.sampling
             )
         except PredictionError as error:
             problem = _show(form, error)
         else:
             form.go_on("")
-            part = render_template("playground/_conversation.html", form=form, is_answering=True)
-            return ChatEvents(answer, part).response()
+            reading = Reading(messages, answer.reading)
+            shown = _of_reading(reading)
+            part = render_template("playground/_conversation.html", form=form, is_answering=True, **shown)
+            marked = get_template_attribute("macros/tasks.html", "marked")
+            return ChatEvents(
+                answer, part, lambda text: marked(reading.answer(text), KIND_TONES, KIND_TITLES)
+            ).response()
     return render_template("playground/_conversation.html", form=form, problem=problem), 422
+
+
+def _of_reading(reading: Reading) -> dict[str, object]:
+    """What the page shows of a conversation that a model has read."""
+    return {"reading": reading, "kind_tones": KIND_TONES, "kind_titles": KIND_TITLES}
 
 
 def _chat_form(models: Collection[Model]) -> ChatForm:

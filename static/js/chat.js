@@ -43,6 +43,11 @@
     if (top >= 0 && bottom <= window.innerHeight) stop.scrollIntoView({ block: "nearest" });
   };
 
+  const showMarked = (html) => {
+    const marked = new DOMParser().parseFromString(html, "text/html").querySelector("p");
+    answerShown().replaceWith(document.adoptNode(marked));
+  };
+
   // What was said goes on from the answer, or, where there is none, from before the message.
   const keepAnswer = () => {
     const said = JSON.parse(field("said").value);
@@ -56,6 +61,7 @@
     field("said").value = JSON.stringify(said);
     field("text").value ||= message.content;
     part("log").querySelectorAll(".bubbles > li:nth-last-child(-n + 2)").forEach((bubble) => bubble.remove());
+    part("read")?.remove();
   };
 
   async function* eventsOf(response) {
@@ -78,6 +84,7 @@
     for await (const [kind, data] of eventsOf(response)) {
       if (kind === "begun") replaceForm(data);
       else if (kind === "piece") write(data);
+      else if (kind === "marked") showMarked(data);
       else if (kind === "failed") return data;
       else if (kind === "ended") {
         part("note").textContent = data;

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 
 import pytest
 from flask import Flask
@@ -12,10 +13,10 @@ from core.config import get_settings
 from core.models.usage import UsageKind, UsageSource
 from inference.gateway import chat
 from inference.gateway.pool_client import PoolClient
-from inference.gateway.prediction import Replacement, Result, Score
-from portal.highlights import Piece
+from inference.gateway.prediction import Replacement
+from portal.highlights import Piece, find_all
+from portal.readings import read, wrote
 from portal.snippets import curl_call
-from portal.views.playground import pieces
 from tests.inference.adapter_files import Reference
 from tests.inference.chat_files import ChatReference
 from tests.inference.conftest import PASSWORD, Caller, publish
@@ -57,7 +58,7 @@ def test_a_text_is_answered_with_scores_and_leaves_one_fact(
     for entry in expected["results"][0]["scores"]:
         assert entry["label"] in page
         assert f"{entry['score'] * 100:.1f} %" in page
-    assert '<mark title="EMAIL_ADDRESS">jane.roe@example.com</mark>' in page
+    assert marks(page) == ["jane.roe@example.com", "[EMAIL_ADDRESS]"]
     assert "curl " in page
     assert "$ADAPTARY_API_KEY" in page
     facts = caller.facts()
@@ -66,6 +67,11 @@ def test_a_text_is_answered_with_scores_and_leaves_one_fact(
         (UsageSource.API, caller.key_id),
     ]
     assert facts[0].quantity == facts[1].quantity
+
+
+def marks(page: str) -> list[str]:
+    """What is marked as personal data, in the page's order."""
+    return re.findall(r'<mark class="entity"[^>]*>([^<]*)</mark>', html.unescape(page))
 
 
 def test_a_part_of_the_page_comes_for_htmx(browser: FlaskClient, caller: Caller, support: Reference) -> None:
@@ -137,13 +143,47 @@ def test_a_stream_says_and_costs_what_the_whole_answer_does(
         (kind.removeprefix("event: "), json.loads(told.removeprefix("data: ")))
         for kind, told in (event.split("\n") for event in stream.strip().split("\n\n"))
     ]
-    (begun, part), *pieces, (ended, took) = events
-    assert (begun, ended) == ("begun", "ended")
+    (begun, part), *pieces, (marked, answer), (ended, took) = events
+    assert (begun, marked, ended) == ("begun", "marked", "ended")
+    assert marks(part) == ["jane.roe@example.com", "[EMAIL_ADDRESS_1]"]
+    assert html.unescape(re.sub("<[^>]*>", "", answer)) == whole[-1]["content"]
     assert said_in(part) == [{"role": "user", "content": text}, {"role": "assistant", "content": ""}]
     assert "".join(piece for _, piece in pieces) == whole[-1]["content"]
     read, written = [fact.quantity for fact in caller.facts()[2:]]
     assert took.startswith(f"{read} tokens read, {written} written")
     assert [fact.quantity for fact in caller.facts()[:2]] == [read, written]
+
+
+def test_a_conversation_shows_what_the_model_read_of_it(
+    browser: FlaskClient, caller: Caller, chats: None
+) -> None:
+    publish(caller.scope, "faq", ChatReference(seed=5))
+    data = {
+        "model": "faq",
+        "text": "I am at jane.roe@example.com",
+        "system": "Be kind to al@example.com",
+        "temperature": "0",
+        "max_tokens": "4",
+    }
+    page = browser.post("/playground/chat", data=data).get_data(as_text=True)
+    assert marks(page) == [
+        "jane.roe@example.com",
+        "[EMAIL_ADDRESS_2]",
+        "[EMAIL_ADDRESS_1]",
+        "[EMAIL_ADDRESS_2]",
+    ]
+
+
+def test_values_that_came_back_are_found_in_an_answer_whole_and_the_longest_first() -> None:
+    kinds = {"Ada": "PERSON", "Ada Roe": "PERSON", "1.2": "US_SSN"}
+    assert find_all("Adam asks Ada Roe, Ada and 1x2", kinds) == [
+        Piece("Adam asks "),
+        Piece("Ada Roe", "PERSON"),
+        Piece(", "),
+        Piece("Ada", "PERSON"),
+        Piece(" and 1x2"),
+    ]
+    assert find_all("Ada", {}) == [Piece("Ada")]
 
 
 @pytest.mark.parametrize(
@@ -164,19 +204,19 @@ def test_what_is_wrong_stands_on_the_page_and_costs_nothing(
     assert caller.facts() == []
 
 
-def test_the_text_is_cut_at_what_was_replaced() -> None:
-    result = Result(
-        tokens=5,
-        truncated=False,
-        replacements=(Replacement(3, 6, "PERSON"), Replacement(12, 16, "US_SSN")),
-        scores=(Score("a", 1.0),),
-        labels=("a",),
-    )
-    assert pieces("to Ada with 1234", result) == [
+def test_a_text_is_shown_beside_what_the_model_read_of_it() -> None:
+    replacements = (Replacement(3, 6, "PERSON", "[PERSON]", 3), Replacement(12, 16, "US_SSN", "…", 17))
+    assert wrote("to Ada with 1234", replacements) == [
         Piece("to "),
         Piece("Ada", "PERSON"),
         Piece(" with "),
         Piece("1234", "US_SSN"),
+    ]
+    assert read("to [PERSON] with …", replacements) == [
+        Piece("to "),
+        Piece("[PERSON]", "PERSON"),
+        Piece(" with "),
+        Piece("…", "US_SSN"),
     ]
 
 

@@ -46,7 +46,22 @@ def test_a_text_is_read_alike_in_training_and_at_inference(policy):
 def test_what_was_replaced_is_told_in_characters_of_the_text_as_it_came():
     (protected,) = protect(["😀 Write to jane@example.com"], DEFAULT_POLICY, KEY)
     assert protected.text == "😀 Write to [EMAIL_ADDRESS]"
-    assert protected.replacements == (Replacement(11, 27, "EMAIL_ADDRESS"),)
+    assert protected.replacements == (Replacement(11, 27, "EMAIL_ADDRESS", "[EMAIL_ADDRESS]", 11),)
+
+
+@pytest.mark.parametrize("operator", Operator)
+def test_where_a_replacement_stands_in_what_the_model_reads_is_told(operator):
+    policy = Policy(DEFAULT_POLICY.entities, operators=dict.fromkeys(DEFAULT_POLICY.entities, operator))
+    text = "[PERSON_ABCDEFGH] met ada@example.com, then jane@example.com"
+    (protected,) = protect([text], policy, KEY)
+    together = protect_together([text], policy, KEY)
+    for read, replacements in (
+        (protected.text, protected.replacements),
+        (together.contents[0], together.replacements[0]),
+    ):
+        assert [text[one.start : one.end] for one in replacements] == ["ada@example.com", "jane@example.com"]
+        for one in replacements:
+            assert read[one.read_start : one.read_end] == one.stands
 
 
 def test_a_policy_that_is_off_replaces_nothing():
