@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.machine import describe
 from benchmarks.privacy import requests
 from benchmarks.privacy.detectors import FAST, PRESIDIO_SPACY, STRICT, Find, detectors
+from benchmarks.privacy.languages import languages
 from benchmarks.privacy.latency import latency
 from benchmarks.privacy.measure import Measurement, measure
 from benchmarks.privacy.texts import formats, measured_texts, of_length, unseen
@@ -36,6 +37,7 @@ def main(arguments: list[str]) -> int:
         rows += _unseen(finders, others, f"{len(others)} texts of {options.unseen.name}")
     else:
         print("\nNo texts that nobody has seen: name a folder with --unseen (make bench-privacy UNSEEN=…).")
+    _languages(finders)
     rows += _latency(finders, texts, _TIMED_QUICK if options.quick else _TIMED)
     if not options.quick:
         rows += requests.measure()
@@ -86,6 +88,14 @@ def _unseen(finders: Mapping[str, Find], texts: Sequence[AnnotatedText], descrip
         yield _row(
             f"privacy/{mode}/unseen-people", full(measured[ours]), full(measured[PRESIDIO_SPACY]), description
         )
+
+
+def _languages(finders: Mapping[str, Find]) -> None:
+    """Printed only: made-up sentences say what works, not how often."""
+    for locale, texts in languages():
+        measured = _measured(finders, texts)
+        by_kind = {kind: _full_of(kind) for kind in sorted(measured[FAST].spans)}
+        _table(f"{locale}, {len(texts)} made-up texts: found in full", measured, by_kind)
 
 
 def _latency(finders: Mapping[str, Find], texts: Sequence[AnnotatedText], count: int) -> Iterator[Row]:

@@ -50,20 +50,9 @@ def _load_patterns() -> "PatternFinder":
 
 @cache
 def _load_tagger() -> "Tagger":
-    try:
-        from core.privacy.tagger import Tagger
-    except ModuleNotFoundError:
-        return _Spacy(_load_second_opinion())  # type: ignore[return-value]
+    from core.privacy.tagger import Tagger
 
     return Tagger()
-
-
-class _Spacy:
-    def __init__(self, finder: "NameFinder") -> None:
-        self._finder = finder
-
-    def find(self, texts, entities, threshold):  # type: ignore[no-untyped-def]
-        return list(self._finder.find(texts, entities))
 
 
 @cache

@@ -9,7 +9,7 @@ from core.privacy.types import Finding
 
 _CERTAIN = 0.9
 _SHORTEST = 3  # characters; a shorter part of a name is a word of many languages
-_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_WORD = re.compile(r"[^\W\d_]+(?:['’-](?!s\b)[^\W\d_]+)*")
 
 
 class NamesOfARow:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.privacy.spans import OVERLAP, WINDOW, keep_apart, shift, trim_name, windows
+from core.privacy.spans import OVERLAP, WINDOW, keep_apart, merge_alike, shift, trim_name, windows
 from core.privacy.types import Finding
 
 # Long texts, from few choices: words, rows without a space, spaces, characters outside the basic plane.
@@ -100,6 +100,22 @@ def test_a_pattern_beats_a_name_and_a_checksum_beats_a_shape():
 def test_the_longer_of_two_equals_wins():
     short, long = Finding(4, 8, "PERSON", 0.85), Finding(0, 8, "PERSON", 0.85)
     assert keep_apart("John Doe", [], [short, long]) == [long]
+
+
+def test_findings_of_one_kind_that_overlap_are_one_with_the_higher_score():
+    street, whole, other = (
+        Finding(0, 9, "LOCATION", 0.8),
+        Finding(5, 20, "LOCATION", 0.4),
+        Finding(4, 9, "PERSON", 0.9),
+    )
+    apart = Finding(20, 25, "LOCATION", 0.3)
+    assert merge_alike([whole, other, apart, street]) == [Finding(0, 20, "LOCATION", 0.8), apart, other]
+
+
+@pytest.mark.parametrize("entity", ["LOCATION", "DATE_TIME", "AGE"])
+def test_a_number_may_be_a_place_a_date_or_an_age(entity):
+    finding = Finding(3, 7, entity, 0.9)
+    assert list(trim_name("in 1977.", finding)) == [finding]
 
 
 def test_many_findings_are_told_apart_in_little_work():

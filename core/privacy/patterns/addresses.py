@@ -50,7 +50,7 @@ _PROOF = (
     rf"(?:(?i:{_COUNTRY})\b(?: ?\([\p{{L}} ]{{2,20}}\))?(?:,? {street.POSTCODE})?"
     rf"|(?:{STATES})\b(?:,?\s{{1,3}}{street.POSTCODE})"
     rf"|{street.SHAPED_POSTCODE}"
-    rf"|{street.POSTCODE}[ ]{street.NAME}"
+    rf"|{street.POSTCODE},?[ ]{street.NAME}(?: ?\([A-Z]{{2}}\))?"
     rf"|{street.NAME},? {street.POSTCODE}"
     rf"|(?<=\n ?)\d{{4,6}}\b)"
 )
@@ -85,7 +85,7 @@ def find_addresses(text: str) -> Iterator[Finding]:
             yield Finding(match.start(), match.start() + len(match[0].rstrip(_EDGE)), ENTITY, _SCORE)
     for pattern, group in _LABELLED:
         for match in pattern.finditer(text):
-            yield Finding(*match.span(group), ENTITY, _SCORE)
+            yield Finding(match.start(group), _grow(text, match.end(group)), ENTITY, _SCORE)
 
 
 def _grow(text: str, end: int) -> int:

@@ -31,14 +31,20 @@ _OTHER_NUMBERS = (
 # or India. In other groups, ten digits are as often an order.
 _SHAPE = re.compile(r"\+|0|\(\d|(?:1[-. ])?\d{3}[-. ]\d{3}[-. ]\d{4}\b|\d{5} \d{5}\b")
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
-_DIGITS = r"\+?\(?\d(?:[ \t().\-/]{0,2}\d){5,16}(?: ?(?:x|ext\.? ?)\d{1,6})?(?![\w@])"
+_DIGITS = r"\+?\(?\d(?:[ \t().\-/]{0,2}\d){5,16}(?: ?(?:x|ext\.? ?)\d{1,6})?(?![0-9A-Za-z_@])"
+_LABEL = (
+    r"phone|telephone|tel|mobile|cell|fax|desk|office|home|work|whatsapp|telefon|telefax|handy|mobil|t[ée]l[ée]phone|telefono|teléfono|"
+    r"telefone|m[óo]vil|portable|cellulare|celular|telefoon|mobiel|gsm|puhelin|telefonnummer|τηλέφωνο|τηλ|κινητό|телефон|тел|моб|電話(?:番号)?は?"
+)
+_REACHED_AT = (
+    r"(?:answer(?:ing|s|ed)?|messages?|messaging|text(?:ed|ing)?|call(?:ed|ing|s)?|ring|reach(?:ed|able)?|contact(?:ed)?)"
+    r"(?: (?:me|us|him|her|them))?(?: back)? (?:at|on|to|from|under)"
+    r"|erreich\w+ .{0,20}\bunter|joindre au|appel\w+ (?:au|le)|llam\w+ al|chiam\w+ al|lig\w+(?:-me)? para|bereiken op|når mig på|dzwoni\w+ pod"
+)
 # What stands right behind "Phone:" is one in any country's groups, and with an extension.
 _LABELLED = re.compile(
-    r"\b(?:phone|telephone|tel|mobile|cell|fax|desk|office|home|work|whatsapp|telefon|telefax|handy|mobil|t[ée]l[ée]phone|"
-    r"telefono|teléfono|telefone|m[óo]vil|portable|cellulare|celular|telefoon|mobiel|gsm|puhelin|telefonnummer)"
-    r"(?: ?(?:no|nr|number|numéro|número)\b)?\.?[ \t]{0,3}(?:[:#=]|is\b)?\s{0,3}(?P<number>" + _DIGITS + ")"
-    r"|\b(?:answer(?:ing|s|ed)?|messages?|messaging|text(?:ed|ing)?|call(?:ed|ing|s)?|ring|reach(?:ed|able)?|contact(?:ed)?)(?: (?:me|us|him|her|them))?"
-    r"(?: back)? (?:at|on|to|from|under) (?P<reached>" + _DIGITS + ")",
+    rf"\b(?:(?:{_LABEL})(?: ?(?:no|nr|number|numéro|número)\b)?\.?[ \t]{{0,3}}(?:[:#=]|is\b)?\s{{0,3}}|(?:{_REACHED_AT}) )"
+    rf"(?P<number>{_DIGITS})",
     re.IGNORECASE,
 )
 _SEVEN_DIGITS = re.compile(r"\d(?:[\s().\-/]{0,3}\d){6}")
@@ -51,7 +57,7 @@ def find_phones(text: str) -> Iterator[Finding]:
     Possible is what has the right length; numbers that are reserved for films and examples are not valid.
     """
     for match in _LABELLED.finditer(text):
-        start, end = match.span(match.lastgroup or 0)
+        start, end = match.span("number")
         if not _DATE.fullmatch(text, start, end):
             yield Finding(start, end, ENTITY, _BY_WORDS)
     if not _SEVEN_DIGITS.search(text):

@@ -5,7 +5,7 @@ Every repetition is bounded, and a word is never given back once it is taken, so
 
 from core.privacy.patterns.gazetteer import MONTHS, STATES
 
-WORD = r"\p{Lu}[\p{L}\p{M}'’.\-]{0,30}+"
+WORD = r"\p{Lu}(?:[\p{L}\p{M}]{0,2}\.(?=[ \p{Lu}])|[\p{L}\p{M}'’\-]{0,30}+)"
 _PARTICLE = r"(?:de|del|della|delle|dei|di|da|do|dos|das|la|le|les|los|las|of|the|van|von|der|den|am|an|y|na|nad|pod|u|a|e|t|des|du|zum|zur|ten|ter|op|het)"
 NAME = rf"{WORD}(?: (?:{_PARTICLE} ){{0,2}}{WORD}){{0,4}}"
 """Capitalised words, with the small ones between them."""
@@ -21,7 +21,7 @@ _STREET_AFTER_NUMBER = (
     r"Creek|Fields?|Forest|Fork|Gateway|Harbors?|Haven|Hollow|Isle|Junction|Key|Knolls?|Lake|Landing|Locks?|Lodge|Mall|Mill|Mission|"
     r"Motorway|Mount|Mountain|Neck|Orchard|Oval|Overpass|Passage|Pass|Pine|Plains?|Port|Prairie|Radial|Ramp|Ranch|Rapid|Rest|River|Route|"
     r"Rue|Shoals?|Shores?|Skyway|Springs?|Spur|Squares|Station|Stravenue|Stream|Summit|Throughway|Trace|Track|Trafficway|Tunnel|"
-    r"Underpass|Union|Unions|Viaduct|Ville|Well|Wells|Bypass|Causeway|Center|Centers|Cliff|Club|Common|Corner|Course|Cove|Crest|"
+    r"Underpass|Union|Unions|Viaduct|Ville|Well|Wells|Bypass|Causeway|Center|Centers|Cliff|Club|Common|Corner|Course|Courts|Cove|Crest|"
     r"Crossing|Dale|Dam|Divide|Estate|Estates|Extension|Fall|Falls|Ferry|Ford|Forge|Fort|Garden|Brook|Brooks|Burg|Bluff|Beach|Bend|Branch|Camp|Canyon|Cape"
 )
 ENGLISH = (
@@ -39,29 +39,29 @@ SMALL_LETTERS = (
 _ROMANCE = (
     r"[Rr]ue|[Aa]venue|[Aa]v\.|Av|[Bb]oulevard|[Bb]d\.?|[Aa]llée|[Ii]mpasse|[Cc]hemin|[Qq]uai|[Pp]lace|[Rr]oute|[Vv]ia|[Vv]iale|[Pp]iazza|[Pp]iazzale|[Cc]orso|"
     r"[Ll]argo|[Vv]icolo|[Ss]trada|[Cc]alle|[Cc]/|[Aa]vda\.?|[Aa]venida|[Pp]aseo|[Pp]laza|[Cc]arrer|[Rr]onda|[Cc]amino|[Cc]arretera|[Rr]ua|[Rr]\.|[Tt]ravessa|"
-    r"[Pp]raça|[Aa]lameda|[Ee]strada|[Cc]uesta|[Uu]rb\.|[Uu]l\.|[Uu]lica|[Aa]l\.|[Aa]leja|[Oo]s\.|[Pp]l\.|[Uu]lice|[Nn]ám\.|[Nn]áměstí|[Tt]rg|[Ss]tr\.|[Bb]dul\.?|"
-    r"Λεωφόρος|Λεωφ\.|Πλατεία|Οδός|Οδ\.|улица|ул\.|проспект|пр\.|вул\."
+    r"[Pp]raça|[Aa]lameda|[Ee]strada|[Cc]uesta|Cañada|Pasadizo|Pasaje|Glorieta|Callejón|Acceso|Rambla|Vial|Urbanización|Contrada|Stretto|Canale|Rotonda|Borgo|Incrocio|Salita|[Pp]lac|[Aa]leje|[Oo]siedle|[Uu]rb\.|[Uu]l\.|[Uu]lica|[Aa]l\.|[Aa]leja|[Oo]s\.|[Pp]l\.|[Uu]lice|[Nn]ám\.|[Nn]áměstí|[Tt]rg|[Ss]tr\.|[Bb]dul\.?|"
+    r"Λεωφόρος|Λεωφ\.|Πλατεία|Οδός|Οδ\.|улица|ул\.|проспект|пр\.|пер\.|наб\.|вул\."
 )
 PREFIXED = rf"{_BEFORE}(?<!\w)(?:{_ROMANCE}) ?(?:(?:{_PARTICLE} |[dlDL]['’]){{0,2}}(?:{WORD}|\d{{1,2}})){{1,1}}(?: (?:{_PARTICLE} ){{0,2}}{WORD}){{0,4}}(?:,? (?:n[.º°]{{0,2}} ?)?{HOUSE}(?!\w))?"
 
 _COMPOUND = (
     r"straße|strasse|straat|str\.|weg|gasse|platz|allee|damm|ufer|chaussee|steig|gade|gaden|vej|vejen|vænget|stræde|vägen|väg|gatan|gränd|stigen|backen|"
-    r"veien|vegen|vei|gata|gaten|vegur|gata|stígur|braut|katu|kuja|polku|tie|laan|plein|kade|gracht|dreef|singel|steeg|utca|út|tér|iela|gatvė|tee|tänav|puiestee|ulice|ova|ská|ého"
+    r"veien|vegen|vei|gata|gaten|vegur|gata|stígur|braut|katu|kuja|polku|tie|laan|plein|kade|gracht|dreef|singel|steeg|utca|út|tér|iela|gatvė|tee|tänav|puiestee|ulice|ova|ská|ého|torget|torg|ring|markt|reihe|stieg|hof"
 )
 GERMANIC = (
-    rf"{_BEFORE}(?<!\w)(?:{WORD}[ \-]){{0,3}}\p{{Lu}}[\p{{L}}\-]{{1,30}}?(?:{_COMPOUND}),? {HOUSE}(?!\w)"
+    rf"{_BEFORE}(?<!\w)(?:{WORD}[ \-]){{0,3}}\p{{Lu}}[\p{{L}}\-]{{1,45}}?(?i:{_COMPOUND}),? {HOUSE}(?!\w)"
     rf"|{_BEFORE}(?<!\w)(?:{WORD} ){{1,3}}(?:utca|út|útja|tér|tee|tänav|pst|iela|gatvė|straat|laan|plein|ulice|trg|cesta|put|ulica|vej|weg|gade|katu|tie),? {HOUSE}(?!\w)"
 )
 BETWEEN_NUMBERS = rf"(?<![\w.,\-/])(?!(?:19[5-9]|20[0-4])\d )\d{{2,6}} (?!(?i:{MONTHS})\b){NAME} \d{{1,5}}[A-Za-z]?(?![\w%]|[.,:]\d)"
 """The house's number before the street, and another behind it; no date, and nothing that begins with a year."""
 
-UNIT = r"(?:Apt|Apartment|Appt|Suite|Ste|Flat|APT|SUITE|apt|suite|apartment|flat|Whg|Wohnung|Piso|Interno|Lgh|lejl)\b\.?[ ]?#?[ ]?(?:No\.? )?[A-Za-z]?\d{1,5}[A-Za-z]?\b"
+UNIT = r"(?:Apt|Apartment|Appartamento|Appt|Studio|Suite|Ste|Flat|APT|SUITE|apt|suite|apartment|flat|Whg|Wohnung|Piso|Interno|Lgh|lejl)\b\.?[ ]?#?[ ]?(?:No\.? )?[A-Za-z]?\d{1,5}[A-Za-z]?\b"
 BOX = (
     r"(?<!\w)(?i:P\.? ?O\.? ?Box|Post Office Box|Postbox|Postfach|Postboks|Postbus|Apartado(?: de Correos)?|Casilla|Case postale|Caixa Postal|Box|B\.P\.|BP)"
     r" (?:No\.? |#)?\d{1,6}\b"
 )
 MILITARY = r"(?i:(?<!\w)(?:Unit|PSC|CMR) \d{1,5},? Box \d{1,5}(?:,?\s{1,3}(?:APO|FPO|DPO),? (?:AA|AE|AP) \d{5})?|(?<!\w)(?:(?:USNS|USS|USCGC|USNV) \p{L}{2,20},?\s{1,3})?(?:APO|FPO|DPO),? (?:AA|AE|AP) \d{5})"
-POSTCODE = r"(?:[A-Z]{1,2}-)?\d{3,6}(?:[ \-]\d{2,4}|[ ]?[A-Z]{2})?(?![\w.]\d|\w)"
+POSTCODE = r"(?:[A-Z]{1,2}-)?(?:\d{2}-\d{3}|\d{3,6})(?:[ \-]\d{2,4}|[ ]?[A-Z]{2})?(?![\w.]\d|\w)"
 """Of most countries; other numbers look like it, so that it counts behind a street only."""
 
 SHAPED_POSTCODE = (
@@ -75,8 +75,15 @@ LABELLED_POSTCODE = (
     r"(?:\s?[:#=]\s{0,2}| is | )(?<code>(?=[A-Z0-9 \-]{0,9}\d)[A-Za-z0-9]{1,6}(?:[ \-][A-Z0-9]{1,4})?)\b"
 )
 CITY_STATE = rf"{NAME},?\s{{1,2}}(?:{STATES})\b(?:,? {POSTCODE})?"
+_LIVES = (
+    r"lives?|lived|living|resides?|residing|staying|located|moved|delivered|deliver|shipped|meet(?: me)?|address|office|restaurant|shop|"
+    r"drops? (?:you|me|us)? ?off|side|corner|wohn(?:e|t|en|haft)|adresse|habite|vivo|vive|domicilio|dirección|abito|abita|indirizzo|"
+    r"woon|woont|adres|moro|mora|morada|mieszkam|mieszka|adresem|bor|μένω|διεύθυνση|живу|адрес\p{L}{0,2}"
+)
 LABELLED_STREET = (
-    rf"(?i:\b(?:lives?|lived|living|resides?|residing|staying|located|moved|delivered|deliver|shipped|meet(?: me)?|address|office|restaurant|shop|drops? (?:you|me|us)? ?off|side|corner))"
-    rf"(?:[ \t]?(?::|is|was)?)(?: (?:at|on|of|to|in|is))?\s{{1,3}}(?<street>{NAME} \d{{1,5}}[A-Za-z]?|\d{{2,6}} (?:[\p{{L}}\p{{M}}.'’\-]{{1,25}}+ ){{1,4}}\d{{1,5}}[A-Za-z]?|\d{{2,6}} \d{{1,5}} {NAME})(?![\w%]|[.,:]\d)"
+    rf"(?i:\b(?:{_LIVES}))(?:[ \t]?(?::|is|was|ist|est|es|è))?"
+    r"(?: (?:at|on|of|to|in|is|am|au|en|na|op|på|στη διεύθυνση|по адресу))?\s{1,3}"
+    rf"(?<street>{NAME},? \d{{1,5}}[A-Za-z]?|\d{{2,6}} (?:[\p{{L}}\p{{M}}.'’\-]{{1,25}}+ ){{1,4}}\d{{1,5}}[A-Za-z]?"
+    rf"|\d{{2,6}} \d{{1,5}} {NAME})(?![\w%]|[.,:]\d)"
 )
 CORNER = rf"(?i:\bthe corner of )(?:{HOUSE} )?{NAME}(?: {HOUSE})? and (?:{HOUSE} )?{NAME}(?: {HOUSE}(?!\w))?"
