@@ -13,7 +13,7 @@ PROCESSES = {
     "web": "import wsgi; wsgi.portal",
     "api": "import wsgi; wsgi.api",
     "clock": "import wsgi; wsgi.app; import portal.clock",
-    "worker": "import training.worker",
+    "worker": "import training.worker, training.tasks",
 }
 
 
