@@ -68,13 +68,13 @@ class People:
             lasts: Sequence[str] = ROMANISED_LAST
         else:
             firsts, lasts = self._by_locale[self._random.choice(LOCALES)]
-            if kind < 0.20:
+            if kind < 0.22:
                 lasts = WORD_LAST_NAMES
-            elif kind < 0.26:
+            elif kind < 0.28:
                 firsts = WORD_NAMES
-            elif kind < 0.32:
+            elif kind < 0.33:
                 firsts = NICKNAMES
-            elif kind < 0.40:  # people who moved, and whose parents did
+            elif kind < 0.41:  # people who moved, and whose parents did
                 _, lasts = self._by_locale[self._random.choice(LOCALES)]
         last = self._random.choice(lasts)
         if self._random.random() < 0.06:

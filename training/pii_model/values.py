@@ -64,7 +64,7 @@ class Values:
         pick = random.choice
         self._makers: dict[str, Callable[[], str]] = {
             "city": self.places.city,
-            "country": self.places.country,
+            "country": lambda: self.places.country() if random.random() < 0.7 else str(self._faker.country()),
             "region": self.places.region,
             "place": self.places.any,
             "street": self.places.street,
@@ -77,7 +77,9 @@ class Values:
             "time": self.time,
             "age": self.age,
             "honorific": lambda: pick(HONORIFICS),
-            "occupation": lambda: self._cased(pick(OCCUPATIONS)),
+            "occupation": lambda: self._cased(
+                pick(OCCUPATIONS) if random.random() < 0.5 else str(self._faker.job())
+            ),
             "nationality": lambda: pick(NATIONALITIES),
             "people": lambda: pick(PEOPLES),
             "username": self.username,
