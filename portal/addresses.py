@@ -65,7 +65,9 @@ def confirm(session: Session, mail: Mail, user: User) -> None:
         _record(session, user, "email_changed", {"from": before, "to": user.email})
         # Whoever reads what goes to the old address must not get in by it, except back.
         account_mail.cancel(session, user, MailKind.RESET_PASSWORD, MailKind.VERIFY_ADDRESS)
-        account_mail.send(session, user, MailKind.ADDRESS_CHANGED, before)
+        # An address that was never shown to be the person's, mistyped perhaps, is no way back to their account.
+        if user.email_verified_at is not None:
+            account_mail.send(session, user, MailKind.ADDRESS_CHANGED, before)
     user.email_verified_at = mail.used_at = now()
 
 

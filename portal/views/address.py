@@ -70,7 +70,7 @@ def _page(form: AddressForm) -> str:
     return render_template(
         "account/address.html",
         form=form,
-        is_verified=person.email_verified_at is not None if isinstance(person, User) else True,
+        verified=person.email_verified_at is not None if isinstance(person, User) else True,
         is_asked=addresses.is_verification_asked(),
         has_mail_server=bool(get_settings().smtp_url),
     )
