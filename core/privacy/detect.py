@@ -1,7 +1,7 @@
 """Finds personal data in texts, as a tenant's policy says. Nothing leaves the process, and nothing is replaced."""
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from core.privacy import engines
 from core.privacy.denied import find_denied
@@ -36,6 +36,12 @@ def warm_up(mode: Mode = Mode.FAST) -> None:
     Detector(Policy(frozenset({"PERSON", "EMAIL_ADDRESS"})), mode).detect(["Ada: ada@example.com"])
 
 
+def _spellings(values: Iterable[str]) -> frozenset[str]:
+    """Values as they stand in a text whose lookalikes are folded. A capital of one letter may be two: ß, SS."""
+    folded = {value.translate(_LOOKALIKES) for value in values}
+    return frozenset(folded | {value.upper() for value in folded if len(value.upper()) != len(value)})
+
+
 class Detector:
     """Finds what `policy` wants found, as hard as `mode` says. Cheap to make; every thread may use it."""
 
@@ -43,7 +49,7 @@ class Detector:
         self._mode = mode
         self._entities = policy.entities if policy.enabled else frozenset[str]()
         self._allow_list = policy.allow_list
-        self._deny_list = policy.deny_list if policy.enabled else frozenset[str]()
+        self._deny_list = _spellings(policy.deny_list) if policy.enabled else frozenset[str]()
         self._allowed: dict[str, frozenset[str]] = {}
 
     def detect(self, texts: Sequence[str], rows: Sequence[int] | None = None) -> list[list[Finding]]:

@@ -105,7 +105,8 @@ def test_a_hash_is_no_part_of_a_placeholder():
 
 
 DENIED = Policy(
-    DEFAULT_POLICY.entities, deny_list=frozenset({"Halden Works", "zq", "王小明", "C++", "+44 99"})
+    DEFAULT_POLICY.entities,
+    deny_list=frozenset({"Halden Works", "zq", "王小明", "C++", "+44 99", "Ａcme – Straße"}),
 )
 
 
@@ -119,6 +120,10 @@ DENIED = Policy(
         ("We write C++, not C", ["C++"]),
         ("dial +44 99 now, not +44 995", ["+44 99"]),
         ("İ zq", ["zq"]),
+        (
+            "by Acme - Straße, ACME – STRASSE and Ａcme – Straße",
+            ["Acme - Straße", "ACME – STRASSE", "Ａcme – Straße"],
+        ),
         ("halden workshops", []),
     ],
 )
