@@ -13,13 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.lifetime import end_with_parent
-from training.confined import landlock
+from training.confined import landlock, syscalls
 from training.leases import LONGEST_RUN
 
 ROOT = Path(__file__).parents[2]
 
-NAMESPACES, FILES = "namespaces", "files"
-"""The fences that a kernel may lack: no network and nobody else's processes; and no files but a few."""
+NAMESPACES, FILES, CALLS = "namespaces", "files", "calls"
+"""The fences that a kernel may lack: no network and nobody else's processes; no files but a few; no sockets and programs."""
 
 _NEW_USER, _NEW_PROCESSES, _NEW_NETWORK, _NEW_IPC = 0x10000000, 0x20000000, 0x40000000, 0x08000000
 _NO_NEW_PRIVILEGES, _DUMPABLE = 38, 4
@@ -49,11 +49,15 @@ def confine(parent: int, folder: Path) -> list[str]:
     os.chdir(folder)
     end_with_parent(parent)
     _set_limits()
+    if sys.platform != "linux":
+        return [NAMESPACES, FILES, CALLS]
     missing = [] if _leave_for_own_world() else [NAMESPACES]
     _libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     _drop_capabilities()
     if not landlock.restrict(_rules(folder)):
         missing.append(FILES)
+    if not syscalls.restrict():
+        missing.append(CALLS)
     return missing
 
 
@@ -99,15 +103,10 @@ def _drop_capabilities() -> None:
 
 def _rules(folder: Path) -> Iterator[tuple[Path, int]]:
     """What may be read: programs' files and ours, and what the system says of itself; nothing that holds data or keys."""
-    code = (ROOT / "core", ROOT / "training")
-    for path in (
-        *code,
-        *map(Path, {sys.prefix, sys.base_prefix}),
-        Path("/usr"),
-        Path("/lib"),
-        Path("/lib64"),
-    ):
-        yield path, landlock.READ
+    libraries = filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":"))
+    code = (f"{ROOT}/core", f"{ROOT}/training", sys.prefix, sys.base_prefix)
+    for path in (*code, "/usr", "/lib", "/lib64", *libraries):
+        yield Path(path), landlock.READ
     for name in ("ld.so.cache", "localtime", "nsswitch.conf", "passwd", "group", "os-release"):
         yield Path("/etc", name), landlock.READ
     for name in (

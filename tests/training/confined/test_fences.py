@@ -6,21 +6,22 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stack.child import ROOT
-from training.confined.fences import FILES, NAMESPACES
+from training.confined.fences import CALLS, FILES, NAMESPACES
 from training.confined.folders import private_folder
 from training.confined.process import clean_environment
 
-# Confines itself, and then tries everything.
+# Confines itself, unless it is to be free, and then tries everything.
 _HOSTILE = """
 import json, os, socket, subprocess, sys
 from pathlib import Path
 from training.confined.fences import confine
-folder, secret, port, parent = sys.argv[1:]
-missing = confine(int(parent), Path(folder))
+folder, secret, port, parent, manner = sys.argv[1:]
+missing = confine(int(parent), Path(folder)) if manner == "confined" else os.chdir(folder)
 
 def can(do):
     try:
@@ -41,6 +42,7 @@ print(json.dumps({
     "write to its folder": can(lambda: Path("own").write_text("x")),
     "fill the disk": can(lambda: Path("large").write_bytes(bytes(65 << 20))),
     "connect": can(lambda: socket.create_connection(("127.0.0.1", int(port)), 2)),
+    "reach a service by its path": can(lambda: socket.socket(socket.AF_UNIX).connect(secret + ".socket")),
     "listen": can(lambda: socket.create_server(("127.0.0.1", 0))),
     "start a program": can(lambda: subprocess.run(["/bin/true"])),
     "signal its parent": can(lambda: os.kill(int(parent), 0)),
@@ -52,15 +54,28 @@ print(json.dumps({
 }))
 """
 _MAY = {"write to its folder", "read the code"}
+_MAY_BE_CLOSED_TO_ANYBODY = {
+    "missing",
+    "read accounts",
+    "read its parent's memory",
+    "become root",
+    "keep a capability",
+    "leave a core",
+}
 
 
-@pytest.fixture(scope="module")
-def tried(tmp_path_factory) -> dict[str, object]:
-    """What such a process could do, by name."""
-    secret = tmp_path_factory.mktemp("state") / "stack.env"
+def tried(state: Path, manner: str) -> dict[str, Any]:
+    """What such a process could do, by name, with a secret in the folder `state`."""
+    secret = state / "stack.env"
     secret.write_text("MASTER_KEY=k")
-    with socket.create_server(("127.0.0.1", 0)) as server, private_folder() as folder:
-        arguments = (str(folder), str(secret), str(server.getsockname()[1]), str(os.getpid()))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.socket(socket.AF_UNIX) as by_path,
+        private_folder() as folder,
+    ):
+        by_path.bind(f"{secret}.socket")
+        by_path.listen()
+        arguments = (str(folder), str(secret), str(server.getsockname()[1]), str(os.getpid()), manner)
         result = subprocess.run(
             [sys.executable, "-c", _HOSTILE, *arguments],
             cwd=ROOT,
@@ -69,18 +84,21 @@ def tried(tmp_path_factory) -> dict[str, object]:
             text=True,
         )
     assert result.returncode == 0, result.stderr
-    found: dict[str, object] = json.loads(result.stdout)
+    found: dict[str, Any] = json.loads(result.stdout)
     return found
 
 
-def test_hostile_code_finds_every_door_closed(tried):
-    if tried["missing"]:
-        pytest.skip(f"This kernel lacks {tried['missing']}.")
-    assert {name for name, could in tried.items() if could} == _MAY
+def test_hostile_code_finds_every_door_closed(tmp_path):
+    found = tried(tmp_path, "confined")
+    assert set(found["missing"]) <= {NAMESPACES, FILES, CALLS}
+    if found["missing"]:
+        pytest.skip(f"This kernel lacks {found['missing']}.")
+    assert {name for name, could in found.items() if could} == _MAY
 
 
-def test_a_fence_that_is_missing_is_named(tried):
-    assert set(tried["missing"]) <= {NAMESPACES, FILES}
+def test_without_the_fences_the_same_doors_are_open(tmp_path):
+    found = tried(tmp_path, "free")
+    assert {name for name, could in found.items() if not could} <= _MAY_BE_CLOSED_TO_ANYBODY
 
 
 def test_a_folder_is_private_and_gone_afterwards():
