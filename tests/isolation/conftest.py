@@ -61,7 +61,9 @@ class Neighbours:
 
 @pytest.fixture
 def neighbours(admin, other_admin) -> Neighbours:
-    return Neighbours(admin, build_world(admin.scope), build_world(other_admin.scope, model_name="parcels"))
+    return Neighbours(
+        admin, build_world(admin.scope), build_world(other_admin.scope, model_name="zebrafinch")
+    )
 
 
 @pytest.fixture

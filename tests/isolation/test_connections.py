@@ -29,7 +29,7 @@ def leave(*statements: str, **values: object) -> int:
         for statement in statements:
             connection.execute(text(statement), values if ":id" in statement else {})
         connection.commit()
-        process: int = connection.scalar(text("SELECT pg_backend_pid()"))  # type: ignore[assignment]
+        process: int = connection.scalar(text("SELECT pg_backend_pid()"))
         return process
 
 
