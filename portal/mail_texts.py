@@ -24,8 +24,7 @@ LIFETIMES: Mapping[MailKind, timedelta] = {
 """Of the links, from when the mail was asked for; a mail of a kind that is not here has none."""
 
 _NOT_YOU = (
-    "If that was not you, change your password at once: {portal}/forgot-password\n"
-    "Then tell an admin of your tenant."
+    "If that was not you, change your password at once: {portal}/forgot-password\nThen tell your admin."
 )
 _TEXTS: Mapping[MailKind, _Text] = {
     MailKind.VERIFY_ADDRESS: _Text(

@@ -14,7 +14,7 @@ from wtforms import (
     TextAreaField,
 )
 from wtforms.validators import DataRequired, Length, NumberRange, Optional, ValidationError
-from wtforms.widgets import CheckboxInput, ListWidget
+from wtforms.widgets import CheckboxInput
 
 from core.api_keys import KeyLimits
 from core.clock import now
@@ -61,13 +61,6 @@ _OVERLAPS = (
 )
 
 
-class BoxesField(SelectMultipleField):
-    """Several choices, each with a box to tick."""
-
-    widget = ListWidget(prefix_label=False)
-    option_widget = CheckboxInput()
-
-
 class KeyForm(FlaskForm):
     """What to call the key, and what it may do."""
 
@@ -94,12 +87,14 @@ class KeyForm(FlaskForm):
         "Only from these networks",
         description="One a line, like 203.0.113.0/24. Leave it empty to let requests in from anywhere.",
     )
-    models = BoxesField(
+    models = SelectMultipleField(
         "Only these models",
+        option_widget=CheckboxInput(),
         description="Tick none for all of them, also those to come. Other models do not exist for the key.",
     )
-    endpoints = BoxesField(
+    endpoints = SelectMultipleField(
         "Only to",
+        option_widget=CheckboxInput(),
         choices=[SelectChoice(endpoint.value, words) for endpoint, words in _ENDPOINTS],
         description="Tick none for all of them.",
     )
