@@ -12,6 +12,7 @@ from core.models.datasets import Dataset, DatasetStatus, DatasetVersion, Finding
 from core.privacy.entities import CUSTOM, ENTITIES
 from core.privacy.normalise import normalise
 from core.privacy.policies import PolicyError, current_policy, list_value
+from core.privacy.types import DetectionFailed
 from core.storage import BlobCorrupt, BlobNotFound, tenant_key
 from core.tenancy import Permission
 from portal.access import allow
@@ -176,9 +177,9 @@ def _rows(
         with datasets.open_upload(db(), version) as stream:
             table = open_table(stream, reading_of(db(), version))
             reviewed = review(table, mapping_of(db(), version), protector, at.numbers)
-    except (BlobNotFound, BlobCorrupt):
+    except (BlobNotFound, BlobCorrupt, DetectionFailed):
         log.exception("dataset_upload_unreadable", version_id=str(version.id))
-        return [], "The file cannot be read just now. It is our fault and it was noted."
+        return [], "The file cannot be read and searched just now. It is our fault and it was noted."
     said = {normalise(CUSTOM, one.value) for one in corrections}
     return [_shown(row, said) for row in reviewed], None
 

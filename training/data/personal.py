@@ -46,11 +46,12 @@ class Protector:
         self._detector = Detector(policy, Mode.STRICT)
         self._pseudonymiser = Pseudonymiser(privacy_key(key), policy)
 
-    def protect(self, texts: Sequence[str]) -> list[Protected]:
+    def protect(self, texts: Sequence[str], rows: Sequence[int] | None = None) -> list[Protected]:
+        """The texts with what is personal in them replaced; `rows` says of which row each is, as Detector.detect."""
         if not self.policy.enabled:
             return [Protected(text, text, ()) for text in texts]
         protected = []
-        for text, found in zip(texts, self._detector.detect(texts), strict=True):
+        for text, found in zip(texts, self._detector.detect(texts, rows), strict=True):
             findings = self.corrector.apply(text, found)
             protected.append(Protected(text, self._pseudonymiser.replace(text, findings), findings))
         return protected
@@ -62,7 +63,9 @@ class Protector:
     def protect_rows(self, rows: Sequence[Row]) -> "list[ProtectedRow[Row]]":
         """`rows` with what is personal in their pieces replaced; each word stays a word of its own."""
         pieces = [piece for row in rows for piece in row.pieces]
-        protected = iter(zip(pieces, self.protect([" ".join(piece) for piece in pieces]), strict=True))
+        numbers = [row.number for row in rows for _ in row.pieces]
+        texts = self.protect([" ".join(piece) for piece in pieces], numbers)
+        protected = iter(zip(pieces, texts, strict=True))
         result = []
         for row in rows:
             found = [next(protected) for _ in row.pieces]

@@ -90,7 +90,7 @@ def review(
             shown = text if len(text) <= room else text[:room].rsplit(" ", 1)[0]
             texts.append((role, shown))
             room -= len(text)
-        found = protector.protect([shown for _, shown in texts])
+        found = protector.protect([shown for _, shown in texts], [row.number] * len(texts))
         reviewed.append(
             ReviewedRow(
                 row.number,
