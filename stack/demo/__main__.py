@@ -11,7 +11,8 @@ from pathlib import Path
 
 import httpx
 
-from stack.demo import accounts, apps, finance
+from core.catalogue import Task
+from stack.demo import accounts, apps, finance, privacy
 from stack.demo.browser import Browser, DemoFailed
 from stack.demo.console import heading, say, table
 from stack.demo.datasets import prepare_dataset
@@ -64,6 +65,8 @@ def _tell(story: Story, memory: Memory, staff: Browser) -> None:
             apps.call_model(os.environ["API_URL"], key, story)
         else:
             say("Its app waits: no version of the model is good enough to be promoted.")
+        if story.task is Task.CHAT:
+            privacy.follow_personal_data(os.environ["API_URL"], key)
         finance.show_usage(browser)
 
 

@@ -36,7 +36,7 @@ def _classify_texts(api_url: str, key: str, story: Story) -> None:
     answers = [["text", "label", "score", "tokens"]]
     with step(f"The app calls POST {api_url}/v1/classify") as calling:
         for texts in story.requests:
-            body = _post(api_url, key, "/v1/classify", {"model": story.model, "input": list(texts)})
+            body = post(api_url, key, "/v1/classify", {"model": story.model, "input": list(texts)})
             for text, result in zip(texts, body["results"], strict=True):
                 answers.append([text, result["label"], f"{result['score']:.3f}", str(result["tokens"])])
         calling.note = f"{len(story.requests)} requests, the last one is {body['request_id']}"
@@ -53,7 +53,7 @@ def _hold_conversations(api_url: str, key: str, story: Story) -> None:
             for question in questions:
                 messages.append({"role": "user", "content": question})
                 body = {"model": story.model, "messages": messages, "temperature": 0}
-                answer = _post(api_url, key, "/v1/chat/completions", body)
+                answer = post(api_url, key, "/v1/chat/completions", body)
                 messages.append(answer["choices"][0]["message"])
                 read += answer["usage"]["prompt_tokens"]
                 written += answer["usage"]["completion_tokens"]
@@ -63,7 +63,8 @@ def _hold_conversations(api_url: str, key: str, story: Story) -> None:
         say(line)
 
 
-def _post(api_url: str, key: str, path: str, body: dict[str, Any]) -> Any:
+def post(api_url: str, key: str, path: str, body: dict[str, Any]) -> Any:
+    """The API's answer to `body`. Raises DemoFailed where it refuses."""
     response = httpx.post(
         f"{api_url}{path}",
         headers={"Authorization": f"Bearer {key}"},
