@@ -122,9 +122,9 @@ def _rules(folder: Path) -> Iterator[tuple[Path, int]]:
     ):
         yield Path("/proc", name), landlock.READ
     yield Path("/sys"), landlock.READ
-    for path in (
+    for device in (
         *map(Path, ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")),
         *Path("/dev").glob("nvidia*"),
     ):
-        yield path, landlock.USE_DEVICE
+        yield device, landlock.USE_DEVICE
     yield folder, landlock.KEEP
