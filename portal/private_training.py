@@ -21,6 +21,12 @@ class Privacy:
     steps: int
     records: int
 
+    @property
+    def odds_factor(self) -> float:
+        """By how much the odds that a row was trained on can rise: e^ε, of which a factor of ten or more in whole."""
+        factor = math.exp(self.epsilon)
+        return round(factor, 1) if factor < 10 else round(factor)
+
 
 def read_privacy(stored: Mapping[str, Any] | None) -> Privacy | None:
     """What `FineTuneJob.evaluation` says of the guarantee; None where there is none."""

@@ -108,7 +108,7 @@ class FineTuneForm(FlaskForm):
 
     privacy = RadioField(
         "Differential privacy",
-        choices=list(_PRIVACY.items()),
+        choices=[SelectChoice(name, title) for name, title in _PRIVACY.items()],
         default=_NOT_PRIVATE,
         validate_choice=False,  # in words of its own, below
     )

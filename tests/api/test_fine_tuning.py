@@ -198,6 +198,8 @@ def test_workers_that_prepare_the_same_request_at_once_launch_one_job(app):
         ({"hyperparameters": {"n_epochs": 0}}, "n_epochs"),
         ({"hyperparameters": {"learning_rate_multiplier": 1e9}}, "learning_rate_multiplier"),
         ({"hyperparameters": {"batch_size": 8}}, "batch_size"),
+        ({"hyperparameters": {"privacy_epsilon": 0}}, "privacy_epsilon: Enter a number from 0.1 to 20"),
+        ({"hyperparameters": {"privacy_epsilon": "strong"}}, "privacy_epsilon"),
         ({"method": {"type": "dpo"}}, "method"),
         ({"validation_file": "file-none"}, "no such file"),
         ({"metadata": {"a": "\0"}}, "NUL"),

@@ -32,10 +32,10 @@ def page(person, path, status=200, **options) -> str:
     return text
 
 
-def estimate(person, version, settings=None, **found):
-    """Have a worker's estimate there, as it leaves it."""
+def estimate(person, version, settings=None, query="", **found):
+    """Have a worker's estimate there, as it leaves it; `query` is what the address says of the settings."""
     scope, settings = person.scope, settings or FineTuneSettings()
-    page(person, f"/fine-tunes/review?version={version.id}&model_name=triage")
+    page(person, f"/fine-tunes/review?version={version.id}&model_name=triage{query}")
     measuring = Measuring.start(scope.tenant_id, version.id, settings)
     assert measuring is not None
     measuring.finish(Estimate(**{"seconds": 200.0, "training_tokens": 300_000, **found}))
@@ -167,7 +167,7 @@ def test_a_launch_keeps_the_settings_the_seed_and_the_estimate(admin, version):
     job = get(admin.scope, FineTuneJob, UUID(urlsplit(answer.location).path.rsplit("/", 1)[-1]))
     assert FineTuneSettings.from_json(job.settings) == settings
     assert (job.seed, job.created_by_id) == (42, admin.user_id)
-    assert job.estimate == {"seconds": 5.0, "training_tokens": 99, "error": None}
+    assert job.estimate == {"seconds": 5.0, "training_tokens": 99, "error": None, "privacy": None}
     assert redis().llen("rq:queue:fine-tune") == 1
 
 

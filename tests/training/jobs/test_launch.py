@@ -25,7 +25,7 @@ def test_a_job_is_written_down_and_rung_for_once(workshop):
     job = workshop.job(workshop.launch("support", settings=settings, estimate=estimate, seed=7))
     assert (job.status, job.attempt, job.seed, job.method) == (JobStatus.QUEUED, 0, 7, Method.FULL)
     assert FineTuneSettings.from_json(job.settings) == settings
-    assert job.estimate == {"seconds": 60.0, "training_tokens": 1000, "error": None}
+    assert job.estimate == {"seconds": 60.0, "training_tokens": 1000, "error": None, "privacy": None}
     assert job.dataset_version_id == workshop.version.id
     assert workshop.model().id == job.model_id
     assert workshop.actions()[-2:] == ["model.created", "fine_tune.launched"]
