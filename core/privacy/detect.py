@@ -27,8 +27,10 @@ _TAGGED = frozenset(
 )
 """Kinds that the tagger finds too, so that a pattern's finding is no more than another opinion."""
 
-THRESHOLDS = {Mode.FAST: 0.5, Mode.STRICT: 0.2}
+THRESHOLDS = {Mode.FAST: 0.3, Mode.STRICT: 0.1}
 """How probable the tagger must find it that a word is personal. docs/privacy.md says what each gives."""
+SECONDED = 0.02
+"""And how probable, in an upload, where spaCy finds the same."""
 
 
 def warm_up(mode: Mode = Mode.FAST) -> None:
@@ -92,13 +94,22 @@ class Detector:
         """What the models find in each text."""
         if not self._entities & _TAGGED:
             return [[] for _ in texts]
-        found = engines.tagger().find(texts, self._entities, THRESHOLDS[self._mode])
-        if self._mode is Mode.STRICT:
-            others = engines.second_opinion().find(texts, self._entities)
-            found = [one + other for one, other in zip(found, others, strict=True)]
+        found = self._tagged_strictly(texts) if self._mode is Mode.STRICT else self._tagged(texts)
         return [
             [trimmed for finding in findings for trimmed in trim_name(text, finding)]
             for text, findings in zip(texts, found, strict=True)
+        ]
+
+    def _tagged(self, texts: Sequence[str]) -> list[list[Finding]]:
+        return engines.tagger().find(texts, self._entities, THRESHOLDS[self._mode])
+
+    def _tagged_strictly(self, texts: Sequence[str]) -> list[list[Finding]]:
+        """What the tagger finds, and what spaCy finds that the tagger does not rule out."""
+        tagged = engines.tagger().find_at(texts, self._entities, (THRESHOLDS[self._mode], SECONDED))
+        others = engines.second_opinion().find(texts, self._entities)
+        return [
+            found + [one for one in other if any(one.overlaps(possible) for possible in suspected)]
+            for (found, suspected), other in zip(tagged, others, strict=True)
         ]
 
     def _settle(self, text: str, formats: list[Finding], names: list[Finding]) -> list[Finding]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from core.privacy.patterns.finder import PatternFinder
     from core.privacy.tagger import Tagger
 
+# Presidio and spaCy import these wherever they are installed, and have no use for them here: half a gigabyte.
+_HEAVY = ("torch", "transformers", "tensorflow")
+
 # `cache` alone would let two threads load an engine at once.
 _lock = threading.Lock()
 
@@ -42,7 +45,7 @@ def second_opinion() -> "NameFinder":
 def _load_patterns() -> "PatternFinder":
     # Presidio comes with engines of its own, which import spaCy; none of them is used here, and a web process would
     # hold 60 MB more and start a second later.
-    with _in_place_of("presidio_analyzer.nlp_engine"):
+    with _in_place_of("presidio_analyzer.nlp_engine"), _hidden(*_HEAVY):
         from core.privacy.patterns.finder import PatternFinder
 
         return PatternFinder()
@@ -57,8 +60,7 @@ def _load_tagger() -> "Tagger":
 
 @cache
 def _load_second_opinion() -> "NameFinder":
-    # spaCy imports torch wherever that is installed, and has no use for it here: half a gigabyte.
-    with _hidden("torch", "transformers", "tensorflow"):
+    with _hidden(*_HEAVY):
         from core.privacy.names import NameFinder
 
         return NameFinder()

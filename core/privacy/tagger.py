@@ -97,10 +97,16 @@ class Tagger:
         A word is found where the probability that it is of any of those kinds is `threshold` or more, and is then of the
         likeliest of them; a finding's score is the mean of its words'. What is found of a text depends on no other one.
         """
+        return [found for (found,) in self.find_at(texts, entities, (threshold,))]
+
+    def find_at(
+        self, texts: Sequence[str], entities: frozenset[str], thresholds: Sequence[float]
+    ) -> list[list[list[Finding]]]:
+        """For each text what `find` gives at each of `thresholds`, from one look at it."""
         wanted = entities & self.entities
         if not wanted:
-            return [[] for _ in texts]
-        return [self._find(text, wanted, threshold) for text in texts]
+            return [[[] for _ in thresholds] for _ in texts]
+        return [self._find(text, wanted, thresholds) for text in texts]
 
     def probabilities(self, words: Sequence[Word]) -> Probabilities:
         """[words, tags], of the words of one text. Each is judged in a window that reaches as far around it as may be."""
@@ -124,12 +130,15 @@ class Tagger:
         probabilities: Probabilities = self._session.run(None, arrays)[0]
         return probabilities
 
-    def _find(self, text: str, wanted: frozenset[str], threshold: float) -> list[Finding]:
+    def _find(self, text: str, wanted: frozenset[str], thresholds: Sequence[float]) -> list[list[Finding]]:
         words = self._reader.words(text)
         if not words:
-            return []
-        found = self._tags.decode(text, words, self.probabilities(words), wanted, threshold)
-        return _joined(text, found)
+            return [[] for _ in thresholds]
+        found = self.probabilities(words)
+        return [
+            _joined(text, self._tags.decode(text, words, found, wanted, threshold))
+            for threshold in thresholds
+        ]
 
 
 class _Tags:

@@ -38,6 +38,10 @@ class Finding:
     entity: str
     score: float
 
+    def overlaps(self, other: "Finding") -> bool:
+        """Whether both have a character in common."""
+        return self.start < other.end and other.start < self.end
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:

@@ -76,7 +76,7 @@ def test_texts_of_one_row_share_their_names_and_others_do_not():
 
 
 def test_only_the_kinds_of_the_policy_are_found():
-    text = "John Smith, john@example.com, 203.0.113.7"
+    text = "John Smith, info@example.com, 203.0.113.7"
     assert found(text, Policy(frozenset({"IP_ADDRESS"}))) == [("IP_ADDRESS", "203.0.113.7")]
     assert found(text, Policy(frozenset({"PERSON"}))) == [("PERSON", "John Smith")]
     assert found(text, Policy(frozenset())) == []

@@ -71,7 +71,7 @@ def test_a_surrogate_reads_like_what_it_stands_for(entity):
     elif entity.name == "US_SSN":
         assert re.fullmatch(r"666-\d\d-\d{4}", surrogate)
     else:
-        (found,) = Detector(Policy(ENTITY_NAMES)).detect([f"Here: {surrogate}."])
+        (found,) = Detector(Policy(ENTITY_NAMES)).detect([f"It says: {surrogate}."])
         assert [one.entity for one in found] == [entity.name], surrogate
 
 

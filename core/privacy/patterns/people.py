@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from core.privacy.types import Finding
 
 _SCORE = 0.7
+_CERTAIN = 0.99  # nothing else begins with an @
 
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _ONES = "one two three four five six seven eight nine".split()
@@ -82,6 +83,6 @@ def find_titles(text: str) -> Iterator[Finding]:
 def find_usernames(text: str) -> Iterator[Finding]:
     """Handles, and what is said to be a user name."""
     for match in _HANDLE.finditer(text):
-        yield Finding(*match.span(), "USERNAME", _SCORE)
+        yield Finding(*match.span(), "USERNAME", _CERTAIN)
     for match in _NAMED_HANDLE.finditer(text):
         yield Finding(*match.span("name"), "USERNAME", _SCORE)
