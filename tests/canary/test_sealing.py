@@ -1,4 +1,4 @@
-"""The migration that seals the lists of policies: they stay what they were, and nothing of them stays in plain."""
+"""The migration that seals what may be people's words: it stays what it was, and nothing of it stays in plain."""
 
 import os
 from collections.abc import Iterator
@@ -9,15 +9,22 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from psycopg import Connection, sql
+from psycopg.rows import namedtuple_row
+from psycopg.types.json import Jsonb
 
 from core.config import get_settings
 from core.crypto import new_data_key
+from core.file_names import filename_of
 from core.privacy.sealed_lists import open_lists
 from core.storage import open_tenant_key
 from stack.postgres import OWNER
 from tests.services import Services
+from training.data.columns import ColumnMapping
+from training.data.files import DataFormat
+from training.data.readers import Reading
+from training.data.sources import open_source
 
-ALLOWED, DENIED = "Quoll-Harbour Institute", "Zephyrine Quoll 7731"
+ALLOWED, DENIED, NAME = "Quoll-Harbour Institute", "Zephyrine Quoll 7731", "Quoll, Zephyrine.csv"
 
 
 @pytest.fixture
@@ -53,9 +60,9 @@ def add_policy(database: Connection, wrapped_data_key: bytes, tenant_id: object)
     )
 
 
-def file_of_the_table(database: Connection, services: Services) -> bytes:
+def file_of_the_table(database: Connection, services: Services, table: str = "privacy_policies") -> bytes:
     database.execute("CHECKPOINT")
-    (path,) = database.execute("SELECT pg_relation_filepath('privacy_policies')").fetchone() or ("",)
+    (path,) = database.execute("SELECT pg_relation_filepath(%s)", [table]).fetchone() or ("",)
     return Path(services.postgres.data, path).read_bytes()
 
 
@@ -68,9 +75,49 @@ def test_lists_are_sealed_with_their_tenants_key_and_leave_the_tables_file(datab
     migrate("0016")
 
     (sealed,) = database.execute("SELECT sealed_lists FROM privacy_policies").fetchone() or (None,)
-    assert open_lists(open_tenant_key(tenant_id, wrapped), 3, sealed) == ({ALLOWED}, {DENIED})
+    assert open_lists(open_tenant_key(tenant_id, wrapped), 3, sealed) == (
+        frozenset({ALLOWED}),
+        frozenset({DENIED}),
+    )
     for value in (ALLOWED, DENIED):
         assert value.encode() not in file_of_the_table(database, services)
+
+
+def test_names_of_files_and_columns_are_sealed_and_leave_their_tables_files(database, services):
+    tenant_id, dataset_id, file_id, version_id = (uuid4() for _ in range(4))
+    wrapped = new_data_key(get_settings().master_key, tenant_id)
+    add_policy(database, wrapped, tenant_id)
+    database.execute(
+        "INSERT INTO api_files (tenant_id, id, filename, purpose, size_bytes, digest, blob)"
+        " VALUES (%s, %s, %s, 'batch', 1, '', '')",
+        [tenant_id, file_id, NAME],
+    )
+    database.execute(
+        "INSERT INTO datasets (tenant_id, id, name, task) VALUES (%s, %s, 'D', 'classification')",
+        [tenant_id, dataset_id],
+    )
+    mapping = {**ColumnMapping("text", DENIED).to_json(), "reading": Reading(DataFormat.CSV).to_json()}
+    database.execute(
+        "INSERT INTO dataset_versions (tenant_id, id, dataset_id, number, status, filename, format, size_bytes, columns,"
+        " mapping, progress, corrections_revision) VALUES (%s, %s, %s, 1, 'review', %s, 'csv', 1, %s, %s, 0, 0)",
+        [tenant_id, version_id, dataset_id, NAME, Jsonb(["text", DENIED]), Jsonb(mapping)],
+    )
+    assert NAME.encode() in file_of_the_table(database, services, "api_files")
+
+    migrate("0016")
+
+    key = open_tenant_key(tenant_id, wrapped)
+    file, version = (
+        database.cursor(row_factory=namedtuple_row).execute(f"SELECT * FROM {table}").fetchone()
+        for table in ("api_files", "dataset_versions")
+    )
+    assert filename_of(key, file) == NAME
+    source = open_source(key, version)
+    assert (source.filename, source.columns) == (NAME, ["text", DENIED])
+    assert (source.mapping, source.reading) == (ColumnMapping("text", DENIED), Reading(DataFormat.CSV))
+    for table in ("api_files", "dataset_versions"):
+        content = file_of_the_table(database, services, table)
+        assert not any(value.encode() in content for value in (NAME, DENIED))
 
 
 def test_lists_of_a_tenant_whose_key_is_destroyed_are_dropped(database):
