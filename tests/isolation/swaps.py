@@ -20,6 +20,9 @@ from inference.gateway.public_ids import Prefix
 _HOUSEKEEPING = re.compile(r"UPDATE \w+ SET last_(used|seen)_at=")
 """Once a minute, whatever is asked for."""
 
+_CSRF_TOKEN = re.compile(r'(csrf_token" value=")[^"]+')
+"""It holds the second at which it was made."""
+
 _CHANGING_HEADERS = re.compile(r"X-Request-Id|Set-Cookie|Date|x-ratelimit-(remaining|reset)-\w+")
 
 
@@ -71,6 +74,7 @@ def ask(client: FlaskClient, method: str, path: str, named: object, **options: A
         response = client.open(path, method=method, **options)
         body = response.get_data(as_text=True)
     request_id = response.headers.get("X-Request-Id", "")
+    body = _CSRF_TOKEN.sub(r"\1<token>", body)
     for spelling in _spellings(named):
         body = body.replace(spelling, "<named>")
     if request_id:
@@ -89,15 +93,23 @@ def _spellings(named: object) -> list[str]:
 
 def difference(theirs: Answer, nowhere: Answer) -> str:
     """What tells the two apart; nothing where nothing does."""
-    for name in ("status", "headers", "body"):
-        found, expected = getattr(theirs, name), getattr(nowhere, name)
-        if found != expected:
-            return f"{name}: {found!r:.400} and for what is nowhere {expected!r:.400}"
+    if theirs.status != nowhere.status:
+        return f"status: {theirs.status} and for what is nowhere {nowhere.status}"
+    if theirs.headers != nowhere.headers:
+        return f"headers: {theirs.headers} and for what is nowhere {nowhere.headers}"
+    if theirs.body != nowhere.body:
+        return "body: " + _where_they_part(theirs.body, nowhere.body)
     if theirs.work.statements != nowhere.work.statements:
-        return f"statements: {theirs.work.statements!r:.800} and for what is nowhere {nowhere.work.statements!r:.800}"
+        return f"statements: {theirs.work.statements} and for what is nowhere {nowhere.work.statements}"
     if theirs.work.commands != nowhere.work.commands:
         return f"Redis: {theirs.work.commands} and for what is nowhere {nowhere.work.commands}"
     return ""
+
+
+def _where_they_part(one: str, other: str) -> str:
+    place = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
+    begin, end = max(place - 80, 0), place + 80
+    return f"{one[begin:end]!r} and for what is nowhere {other[begin:end]!r}"
 
 
 def nowhere_like(value: object) -> object:
