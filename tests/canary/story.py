@@ -38,11 +38,10 @@ class Story:
         self._values = [canary.value for canary in canaries]
         self._texts = [told(value, number) for number, value in enumerate(self._values)]
 
-    # A value that names something (a file, a column) is one that such a name may be.
     def _names(self, count: int) -> list[str]:
-        return [value for value in self._values if value.isascii() and value.replace(" ", "").isalpha()][
-            :count
-        ]
+        """Values that a file, a column or a key may be named by."""
+        plain = (value for value in self._values if value.isascii() and value.replace(" ", "").isalpha())
+        return list(islice(plain, count))
 
     def deny(self) -> None:
         """Have the policy replace the values, and nothing else: what is tested is where they go."""
@@ -53,7 +52,7 @@ class Story:
         saved = self._portal.submit(page, form, deny_list=listed)
         assert "is in force" in saved.root.text, saved.complaint()
 
-    def upload_tables(self) -> dict[str, Page]:
+    def upload_tables(self) -> None:
         """A table is taken all the way to where models are trained on it; a file of JSON stays in review."""
         column, other, file, file_of_json = self._names(4)
         table = io.StringIO()
@@ -61,13 +60,10 @@ class Story:
         writer.writerow(["text", "label", column, other])
         for text, value, label in zip(self._texts, self._values, cycle(LABELS)):
             writer.writerow([text, label, value, text.upper()])
-        ready = self._check(self._upload(f"{file}.csv", table.getvalue().encode()))
-        pages = {"report": ready}
-        ready = self._portal.submit(ready, ready.form(action="/accept"))
-        pages["ready"] = self._wait(ready, "importing")
+        checked = self._check(self._upload(f"{file}.csv", table.getvalue().encode()))
+        self._wait(self._portal.submit(checked, checked.form(action="/accept")), "importing")
         lines = self._json_lines(column)
-        pages["review"] = self._check(self._upload(f"{file_of_json}.jsonl", lines, dataset="In JSON"))
-        return pages
+        self._check(self._upload(f"{file_of_json}.jsonl", lines, dataset="In JSON"))
 
     def _json_lines(self, *keys: str) -> bytes:
         """Rows with more keys than are wanted, named by a value."""

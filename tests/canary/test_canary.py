@@ -68,11 +68,10 @@ _STAFFS = ("/operator/tenants", "/operator/queue", "/operator/pool", "/operator/
 
 @dataclass(frozen=True)
 class Left:
-    """All that a stack has left in `folder`, with what is not in a file written into one; and its vault, opened."""
+    """What was found in all that a stack has left, by its place; and a folder with the tenant's vault, decrypted."""
 
-    folder: Path
-    vault: Path
     found: Mapping[str, set[Canary]]
+    vault: Path
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +104,7 @@ def stack(folder: Path) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def left(stack: Stack, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Left:
-    """What is left when all is done, and what was found in it."""
+    """What there is when all is done."""
     vault = tmp_path_factory.mktemp("vault")
     with places.Keeper(folder / "tmp", folder / "kept") as keeper:
         made = make_tenants(stack)
@@ -113,7 +112,7 @@ def left(stack: Stack, folder: Path, tmp_path_factory: pytest.TempPathFactory) -
         leave_controls(folder, keeper)
     look(stack, made, folder / "seen")
     open_vault(stack, UUID(made["canary"]["id"]), vault)
-    return Left(folder, vault, find(folder, [*CANARIES, CONTROL]))
+    return Left(find(folder, [*CANARIES, CONTROL]), vault)
 
 
 def make_tenants(stack: Stack) -> dict[str, dict[str, str]]:

@@ -101,4 +101,7 @@ class _Finder(MetaPathFinder):
         return spec
 
 
-sys.meta_path.insert(0, _Finder())
+if (
+    __name__ == "sitecustomize"
+):  # as Python itself imports it; a test that wants the words above is left whole
+    sys.meta_path.insert(0, _Finder())
