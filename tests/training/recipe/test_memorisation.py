@@ -21,6 +21,7 @@ from training.recipe.chat.memorisation import MOST_STRINGS, OTHERS, measure_memo
 from training.recipe.chat.rare_strings import RareString, find_rare_strings
 from training.recipe.chat.tokens import ChatTokenizer
 from training.recipe.data import ChatData, Conversation
+from training.recipe.errors import RecipeError
 from training.recipe.result import Result
 from training.recipe.settings import FineTuneSettings
 
@@ -134,6 +135,12 @@ def test_the_evaluation_holds_no_string(learned):
 
 def test_nobody_pays_for_canaries(learned, base):
     assert learned[0].training_tokens == measure(data(), SETTINGS, base, lambda: None).training_tokens
+
+
+def test_canaries_alone_are_nothing_to_learn_from(base):
+    long = [conversation(number, "and so on " * 100) for number in range(1, 6)]
+    with pytest.raises(RecipeError, match="too long"):
+        fine_tune(replace(data(), train=long), SETTINGS, base, SEED, Memory())
 
 
 def test_a_base_that_has_learned_nothing_gives_nothing_back(base):

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from training.data.rows import Message
 from training.recipe.data import Conversation
 
-MOST_SEARCHED = 20_000
-"""Conversations, that is a second or two."""
+MOST_SEARCHED = 5_000
+"""Conversations, that is a second or so."""
 
 COMPARED_DIGITS = 3
 """A string with as many digits has others of its form to be compared with."""
@@ -45,7 +46,7 @@ def find_rare_strings(conversations: Sequence[Conversation]) -> Iterator[RareStr
     Those with digits come first, of equals the longer. Placeholders of personal data are none: their values never
     reached training. Of very many conversations the first MOST_SEARCHED are searched.
     """
-    searched = conversations[:MOST_SEARCHED]
+    searched = list(islice(conversations, MOST_SEARCHED))
     found_in: dict[str, int | None] = {}
     for index, conversation in enumerate(searched):
         for word in {word for message in conversation.messages for word in _words(message.content)}:

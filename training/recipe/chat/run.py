@@ -202,8 +202,8 @@ class ChatFineTune:
 
 
 def check_length(split: TokenizedChats, base: BaseModel) -> None:
-    """Raises RecipeError where no conversation of the split was short enough."""
-    if not len(split):
+    """Raises RecipeError where no conversation of the split, canaries aside, was short enough."""
+    if not (split.rows >= 0).any():
         raise RecipeError(
             f"The conversations are too long: {base.title} reads at most {base.max_length:,} tokens, about "
             f"{base.max_length * 3 // 4:,} words, with the answer. Shorten them, and upload them again."

@@ -20,7 +20,6 @@ _ORDERS = (*RDPAccountant.DEFAULT_ALPHAS, 96, 128, 192, 256, 512, 1024)
 """Of Rényi divergences: every one gives a bound, and the lowest counts. A small ε has its lowest at a high order."""
 
 _EPSILON_TOLERANCE = 0.005
-_MOST_NOISE = 1024.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class Mechanism:
             return epsilon_after(schedule.steps, noise_multiplier, rate, delta)
 
         too_little, enough = 0.0, 1.0
-        while (reached := spent(enough)) > epsilon and enough < _MOST_NOISE:
+        while (reached := spent(enough)) > epsilon:
             too_little, enough = enough, enough * 2
         while reached < epsilon * (1 - _EPSILON_TOLERANCE):
             between = (too_little + enough) / 2
