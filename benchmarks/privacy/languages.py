@@ -8,7 +8,7 @@ from faker import Faker
 from training.pii_model.examples import AnnotatedText, TextBuilder
 
 _SEED = 20_261_127
-_OF_EACH = 40
+_OF_EACH = 25
 _SENTENCES = {
     "en_GB": "Good morning, my name is {}. I live at {}. You can reach me on {}.",
     "de_DE": "Guten Tag, mein Name ist {}. Ich wohne in {}. Sie erreichen mich unter {}.",

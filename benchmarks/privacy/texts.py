@@ -15,7 +15,7 @@ from training.pii_model.split import held_out
 SHARED = Path(__file__).parents[3] / "shared"
 _SEED = 20_261_127
 _GENERATED = 600
-_OF_EACH_FORMAT = 200
+_OF_EACH_FORMAT = 100
 
 
 def measured_texts(shared: Path = SHARED) -> tuple[Sequence[AnnotatedText], str]:

@@ -29,7 +29,7 @@ _TAGGED = frozenset(
 
 THRESHOLDS = {Mode.FAST: 0.3, Mode.STRICT: 0.1}
 """How probable the tagger must find it that a word is personal. docs/privacy.md says what each gives."""
-SECONDED = 0.02
+SECONDED = 0.05
 """And how probable, in an upload, where spaCy finds the same."""
 
 
@@ -79,8 +79,9 @@ class Detector:
         pieces = [(text, *window) for text in distinct for window in windows(folded[text])]
         for (text, offset, _), found in zip(pieces, self._names([piece[2] for piece in pieces]), strict=True):
             names[text].extend(shift(found, offset))
+        patterns = engines.patterns()
         for text, offset, piece in pieces:
-            for finding in shift(engines.patterns().find(piece, self._entities), offset):
+            for finding in shift(patterns.find(piece, self._entities), offset):
                 (names if finding.entity in _TAGGED else formats)[text].append(finding)
         repeated = NamesOfARow()
         for text, row in zip(texts, rows, strict=True):

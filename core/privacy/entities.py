@@ -56,13 +56,13 @@ ENTITIES = (
     Entity(
         "NATIONAL_ID",
         "National identity and tax numbers",
-        "Numbers of 19 countries, by their check digits or where the words around them speak of one.",
+        "Numbers of 22 countries, by their check digits or where the words around them speak of one.",
         "RSSMRA85T10A562S",
     ),
     Entity(
         "ID_DOCUMENT",
         "Passports and driving licences",
-        "Numbers behind the words passport, driving licence or identity card, in eight languages.",
+        "Numbers behind the words passport, driving licence or identity card, in nine languages.",
         "Passport no. C01X00T47",
     ),
     Entity("IP_ADDRESS", "IP addresses", "IPv4 and IPv6.", "203.0.113.7"),
