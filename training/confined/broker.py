@@ -18,7 +18,7 @@ from training.confined.errors import ChildBroke, ChildLost, Refused
 from training.confined.frames import Channel, Closed, Malformed, Message
 from training.confined.pace import Pace
 from training.confined.results import MAX_TOKENS, checked_measurement, checked_result
-from training.confined.runs import SPLITS, Kind, Run, page
+from training.confined.runs import SPLITS, Kind, Run, take_page
 from training.confined.traces import known_frames
 from training.grants import Grantor, InvalidGrant, Use
 from training.job_log import LONGEST_MESSAGE
@@ -61,6 +61,9 @@ class Broker:
         self._monitor = monitor
         self._messages = Pace(*_MESSAGES)
         self._bytes = Pace(*_BYTES)
+        rows = (split if isinstance(split, list) else list(split) for split in run.data.splits)
+        self._rows_of = dict(zip(SPLITS, rows, strict=True))
+        self._next = dict.fromkeys(SPLITS, 0)
         self._announced_tokens: int | None = None
         self._lines = self._points = 0
         self._curves: set[str] = set()
@@ -112,8 +115,9 @@ class Broker:
         split = message.header.get("split")
         if split not in SPLITS:
             raise Refused("wrong_split")
-        examples = self._run.data.splits[SPLITS.index(split)]
-        return Message({}, page(examples, whole(message.header.get("start"), "start", 0, len(examples))))
+        start = whole(message.header.get("start"), "start", self._next[split], self._next[split])
+        page, self._next[split] = take_page(self._rows_of[split], start)
+        return Message({}, page)
 
     def _checkpoint(self, _message: Message) -> Message:
         checkpoint = self._run.checkpoint

@@ -36,7 +36,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is to be done with which data. seed and checkpoint are a fine-tune's alone."""
+    """What is to be done with which data, whose rows are let go of as they are sent. seed and checkpoint are a fine-tune's."""
 
     kind: Kind
     data: TrainingData[Any]
@@ -89,21 +89,23 @@ class Order:
         return _DATA[self.task](self.labels, train, validation, test)
 
 
-def page(examples: Sequence[Any], start: int) -> bytes:
-    """The examples from number `start` on, at least one where there is one, as many as a page holds."""
+def take_page(examples: list[Any], start: int) -> tuple[bytes, int]:
+    """The examples from number `start` on, at least one where there is one, as many as a page holds; and the number after
+    them. They are let go of: a large data set is not to be in memory twice."""
     lines: list[bytes] = []
     size = 0
-    for example in examples[start:]:
+    for number in range(start, len(examples)):
         # Escaped, since half of a surrogate pair, which a text may hold, has no bytes of its own.
-        lines.append(json.dumps(astuple(example), separators=(",", ":")).encode())
+        lines.append(json.dumps(astuple(examples[number]), separators=(",", ":")).encode())
+        examples[number] = None
         size += len(lines[-1])
         if size >= MAX_PAGE_BYTES:
             break
-    return b"[" + b",".join(lines) + b"]"
+    return b"[" + b",".join(lines) + b"]", start + len(lines)
 
 
 def read_page(task: Task, data: bytes) -> list[Any]:
-    """The examples of a `page`."""
+    """The examples of a page."""
     return [_example(task, values) for values in json.loads(data)]
 
 

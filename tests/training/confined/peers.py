@@ -4,7 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.catalogue import DEFAULT_BASE_MODEL, get_base_model
@@ -74,7 +74,9 @@ class Peer:
 
 @contextmanager
 def serving(run: Run = RUN, monitor: Any = None, seconds: float = PATIENCE) -> Iterator[Peer]:
-    """A broker that serves `run` in a thread of this process."""
+    """A broker that serves `run`, of whose rows it has a copy, in a thread of this process."""
+    train, validation, test = map(list, run.data.splits)
+    run = replace(run, data=replace(run.data, train=train, validation=validation, test=test))
     ours, theirs = socket.socketpair()
     monitor = monitor if monitor is not None else Told()
     grantor = Grantor(Errand("tenant", "job", 1, "version", USES[run.kind]))

@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.models.fine_tune_jobs import JobStatus
-from tests.training.confined.peers import DATA, RUN, Told, serving
+from tests.training.confined.peers import DATA, RUN, Told, examples, serving
 from training.confined import broker as brokers
-from training.confined.broker import USES
+from training.confined.broker import USES, Broker
 from training.confined.errors import ChildBroke, ChildLost, Refused
-from training.confined.frames import Closed
+from training.confined.frames import Closed, Message
 from training.confined.remote import Remote, RemoteMonitor
 from training.confined.runs import MAX_PAGE_BYTES, Kind, Run
-from training.data.rows import Message
+from training.data.rows import Message as Said
 from training.grants import LIFETIME_SECONDS, Errand, Grantor, Use
 from training.recipe.data import (
     ChatData,
@@ -64,7 +64,7 @@ def test_an_honest_process_is_given_its_order_its_rows_and_its_checkpoint():
             ("a",), [MultiLabelExample("\ud83d half", ("a",), 1)], [MultiLabelExample("", (), 2)], []
         ),
         TaggingData(("PER",), [TaggedExample(("Ada", "ran"), ("B-PER", "O"), 1)], [], []),
-        ChatData((), [Conversation((Message("user", "Hi"), Message("assistant", "Yes?")), 1)], [], []),
+        ChatData((), [Conversation((Said("user", "Hi"), Said("assistant", "Yes?")), 1)], [], []),
         ClassificationData(
             ("a",), [Example("x" * (MAX_PAGE_BYTES // 2), "a", row) for row in range(5)], [], []
         ),
@@ -75,6 +75,15 @@ def test_rows_of_every_task_arrive_as_they_are(data):
     with serving(replace(RUN, data=data)) as peer:
         remote = Remote(peer.channel)
         assert remote.data(remote.order()) == data
+
+
+def test_rows_are_let_go_of_once_they_are_sent():
+    train = examples(5)
+    run = replace(RUN, data=replace(DATA, train=train))
+    with serving() as peer:
+        broker = Broker(peer.channel, peer.grantor, run, peer.monitor)
+        broker._rows(Message({"version": "version", "split": "train", "start": 0}))
+    assert train == [None] * 5
 
 
 def test_what_the_recipe_reports_reaches_the_monitor():
@@ -189,7 +198,7 @@ def test_a_job_may_not_end_as_an_estimate():
         ({"op": "rows", "version": "another", "split": "train", "start": 0}, "other_version"),
         ({"op": "rows", "version": "version", "split": "../train", "start": 0}, "wrong_split"),
         ({"op": "rows", "version": "version", "split": "train", "start": -1}, "wrong_start"),
-        ({"op": "rows", "version": "version", "split": "train", "start": 9}, "wrong_start"),
+        ({"op": "rows", "version": "version", "split": "train", "start": 1}, "wrong_start"),
         ({"op": "rows", "version": "version", "split": "train", "start": True}, "wrong_start"),
         ({"op": "phase", "status": "succeeded", "message": "Done"}, "wrong_status"),
         ({"op": "phase", "status": ["training"], "message": "Done"}, "wrong_status"),
