@@ -202,8 +202,8 @@ def look(stack: Stack, made: Mapping[str, Mapping[str, str]], seen: Path) -> Non
             places.write_pages(portal, paths, seen / who / "portal")
     with Browser(portal_url(stack)) as portal, api_of(stack, made["canary"]) as api:
         enter(portal, made["canary"]["email"])
-        paths = Story(portal, api, CANARIES).pages_without_values()
-        places.write_pages(portal, paths, seen / "own")
+        own = Story(portal, api, CANARIES).pages_without_values()
+        places.write_pages(portal, own, seen / "own")
 
 
 def open_vault(stack: Stack, tenant_id: UUID, vault: Path) -> None:

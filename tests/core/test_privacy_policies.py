@@ -68,8 +68,8 @@ def test_the_newest_version_is_in_force_and_the_others_stay(scope):
         key = tenant_key(session, scope.tenant_id)
         versions = session.scalars(select(PrivacyPolicy).order_by(PrivacyPolicy.version)).all()
     assert [(row.version, row.entities, policy_of(row, key).allow_list) for row in versions] == [
-        (1, ["PERSON"], {"Acme"}),
-        (2, ["PERSON", "URL"], {"Big Ben"}),
+        (1, ["PERSON"], frozenset({"Acme"})),
+        (2, ["PERSON", "URL"], frozenset({"Big Ben"})),
     ]
 
 
@@ -177,7 +177,8 @@ def test_listed_values_are_in_the_database_only_sealed_for_their_tenant_and_vers
     other = make_tenant().id
     with operator_session("test") as session:
         others_key = tenant_key(session, other)
-    assert open_lists(key, row.version, row.sealed_lists) == ({"Ada Lovelace"}, {"Käthe"})
+    lists = open_lists(key, row.version, row.sealed_lists)
+    assert lists == (frozenset({"Ada Lovelace"}), frozenset({"Käthe"}))
     for wrong_key, version in ((others_key, row.version), (key, row.version + 1)):
         with pytest.raises(KeyRejected):
             open_lists(wrong_key, version, row.sealed_lists)
