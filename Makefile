@@ -12,7 +12,8 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 # Workers of the tests; more than the machine has cores gain nothing.
 TEST_WORKERS ?= 2
 
-PROOFS := tests/isolation tests/canary tests/hardening tests/training/confined tests/core/test_database_roles.py \
+PROOFS := tests/isolation tests/canary tests/hardening tests/training/confined tests/training/jobs/test_grants.py \
+	tests/training/jobs/test_killed.py tests/core/test_database_roles.py \
 	tests/core/test_row_level_security.py tests/test_operator_doors.py tests/test_routes.py
 
 .PHONY: help
