@@ -248,4 +248,4 @@ def test_a_replaced_key_hands_its_reach_on(api, admin, models):
         old = session.get_one(ApiKey, app.key.id)
         new, _ = api_keys.replace(session, admin.scope, old, timedelta(hours=1))
         assert api_keys.reach_of(session, new) == api_keys.reach_of(session, old)
-        assert api_keys.reach_of(session, new).models == {models["support"]}
+        assert api_keys.reach_of(session, new).models == frozenset([models["support"]])

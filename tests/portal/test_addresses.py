@@ -92,7 +92,7 @@ def follow(client, link: str, **form):
     return client.post(link, data=form)
 
 
-def change(person, mailbox, to: str) -> str:
+def change(person, mailbox: Mailbox, to: str) -> str:
     """Change the person's address, by the link that goes to the new one; the link that went to the old one."""
     before = user_of(person).email
     assert person.client.post("/account/address", data={"email": to}).status_code == 303

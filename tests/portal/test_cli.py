@@ -12,7 +12,7 @@ from core.clock import now
 from core.db import operator_session, tenant_session
 from core.models.api_keys import ApiKey
 from core.models.models import Model
-from core.tenancy import Endpoint, system_scope
+from core.tenancy import Endpoint, Reach, system_scope
 from tests.people import PASSWORD
 
 
@@ -59,7 +59,7 @@ def test_a_keys_settings_come_as_options(run):
     with operator_session("test") as session:
         key = session.get_one(ApiKey, UUID(made["key_id"]))
         reach = api_keys.reach_of(session, key)
-    assert (reach.models, reach.endpoints) == ({DEFAULT_CHAT_MODEL}, {Endpoint.CHAT})
+    assert reach == Reach(frozenset([DEFAULT_CHAT_MODEL]), frozenset([Endpoint.CHAT]))
     assert (key.networks, key.may_manage, key.may_predict) == (["203.0.113.7/32"], True, False)
     assert key.expires_at is not None
     assert timedelta(hours=47) < key.expires_at - now() < timedelta(hours=49)

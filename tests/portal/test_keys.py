@@ -165,8 +165,8 @@ def test_a_key_is_limited_to_models_and_endpoints_in_its_form(admin, two_models)
     assert admin.client.post("/keys", data=chosen).status_code == 201
     with tenant_session(admin.scope) as session:
         reach = api_keys.reach_of(session, session.scalars(select(ApiKey)).one())
-    assert reach.models == {two_models["messages"], DEFAULT_BASE_MODEL}
-    assert reach.endpoints == {Endpoint.CLASSIFY}
+    assert reach.models == frozenset((two_models["messages"], DEFAULT_BASE_MODEL))
+    assert reach.endpoints == frozenset([Endpoint.CLASSIFY])
     page = admin.client.get("/keys").get_data(as_text=True)
     assert f"Only messages, {DEFAULT_BASE_MODEL}" in page
     assert "Only to classify" in page

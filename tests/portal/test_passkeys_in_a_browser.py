@@ -17,7 +17,7 @@ from tests.portal.served import serving
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = [needs_chromium, pytest.mark.xdist_group("browser")]
+pytestmark = needs_chromium
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def portal_url(portal: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(browser: "Browser", portal_url: str) -> "Page":
+def page(browser: "Browser", portal_url: str) -> Iterator["Page"]:
     """A page whose browser has a device for passkeys that always sees its owner."""
     page = browser.new_context(base_url=portal_url).new_page()
     page.set_default_timeout(15_000)
