@@ -101,6 +101,18 @@ def test_without_the_fences_the_same_doors_are_open(tmp_path):
     assert {name for name, could in found.items() if not could} <= _MAY_BE_CLOSED_TO_ANYBODY
 
 
+def test_a_worker_hides_its_memory_from_other_processes_and_leaves_no_core():
+    code = (
+        "import ctypes\n"
+        "from training.confined.fences import hide_memory\n"
+        "hide_memory()\n"
+        "PR_GET_DUMPABLE = 3\n"
+        "print(ctypes.CDLL(None).prctl(PR_GET_DUMPABLE, 0, 0, 0, 0))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.stdout == "0\n", result.stderr
+
+
 def test_a_folder_is_private_and_gone_afterwards():
     with private_folder() as folder:
         assert folder.stat().st_mode & 0o777 == 0o700
