@@ -57,6 +57,11 @@ class ShownText:
     before: list[Piece]
     after: list[Piece]
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the text is stored as it came."""
+        return self.before == self.after
+
 
 @dataclass(frozen=True, slots=True)
 class ShownRow:

@@ -138,7 +138,7 @@ def test_the_policys_lists_are_changed_from_a_finding(admin, version_id):
     assert say(admin, version_id, "Marlin lamp", "PERSON", "policy").status_code == 303
     with tenant_session(admin.scope) as session:
         policy = current_policy(session, admin.scope.tenant_id)
-    assert (policy.allow_list, policy.deny_list) == ({MAIL}, {"Marlin lamp"})
+    assert (policy.allow_list, policy.deny_list) == (frozenset({MAIL}), frozenset({"Marlin lamp"}))
     assert values_said(admin.scope) == 0
     assert "on your" in page(admin, path(version_id, "?all=1"))
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text
@@ -14,6 +15,7 @@ from core.tenancy import Permission, PermissionDenied, TenantScope, system_scope
 from tests.datasets import accept, check, get, upload
 from training.data import corrections, datasets
 from training.data.corrections import CorrectionError, correct, corrections_of, is_outdated, withdraw
+from training.data.rows import TextRow
 
 MAIL = "jane@example.com"
 ROWS = [f"Ticket {number}: ask {MAIL} about the marlin lamp" for number in range(40)]
@@ -56,15 +58,21 @@ def said(scope, version) -> list[tuple[str, str | None]]:
 def stored(scope, version) -> list[str]:
     with tenant_session(scope) as session:
         rows = datasets.iter_rows(session, session.get_one(DatasetVersion, version.id))
-        return [row.text for row in rows]
+        return [row.text for row in rows if isinstance(row, TextRow)]
+
+
+def personal_data(version) -> dict[str, Any]:
+    """The part of the version's report that is about personal data."""
+    assert version.report is not None
+    found: dict[str, Any] = version.report["personal_data"]
+    return found
 
 
 def test_what_was_corrected_holds_in_the_report_and_in_every_stored_row(scope, version):
     say(scope, version, "JANE@example.com", None)
     say(scope, version, "Marlin", "PERSON")
     say(scope, version, "nowhere to be met", "LOCATION")
-    checked = check(scope, version.id)
-    personal = checked.report["personal_data"]
+    personal = personal_data(check(scope, version.id))
     assert {one["entity"]: one["findings"] for one in personal["entities"]} == {"PERSON": 40}
     assert personal["corrections"] == {"given": 3, "met": 2}
 
@@ -72,7 +80,7 @@ def test_what_was_corrected_holds_in_the_report_and_in_every_stored_row(scope, v
     rows = stored(scope, ready)
     assert len(rows) == 40
     assert all(MAIL in row and "marlin" not in row and "[PERSON_" in row for row in rows)
-    assert ready.report["personal_data"]["corrections"] == {"given": 3, "met": 2}
+    assert personal_data(ready)["corrections"] == {"given": 3, "met": 2}
 
 
 def test_what_was_said_last_of_a_value_counts(scope, version):
@@ -170,7 +178,7 @@ def test_a_report_is_outdated_once_findings_or_policy_have_changed(scope, versio
         list_value(session, scope, MAIL, denied=False)
         session.commit()
     assert outdated()
-    assert check(scope, version.id).report["personal_data"]["policy_version"] == 2
+    assert personal_data(check(scope, version.id))["policy_version"] == 2
     assert not outdated()
 
 
@@ -181,8 +189,8 @@ def test_where_the_search_fails_nothing_is_stored_and_it_is_said_to_be_our_fault
     monkeypatch.setattr("core.privacy.engines.patterns", fail)
     failed = accept(scope, version.id)
     assert (failed.status, failed.blob and failed.digest) == (DatasetStatus.FAILED, None)
-    assert "on our side" in failed.error
-    assert MAIL not in failed.error
+    assert "on our side" in (failed.error or "")
+    assert MAIL not in (failed.error or "")
 
 
 def test_another_tenants_corrections_are_not_seen(scope, version, make_tenant):
