@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle, islice
 from typing import Any
@@ -21,7 +22,7 @@ BASE, CHAT_BASE = "all-minilm-l6-v2", "smollm2-135m-instruct"
 LABELS = ("delivery", "refund")
 MODEL = "planted"
 _PATIENCE = 300
-_AT_ONCE = 50
+_AT_ONCE, _AT_ONCE_IN_A_CHAT = 50, 20
 
 
 def told(value: str, number: int = 0) -> str:
@@ -132,10 +133,10 @@ class Story:
 
     def chat(self) -> None:
         """All the values through chats: whole ones and streams."""
-        for number, texts in enumerate(_some(self._texts)):
+        for number, texts in enumerate(_some(self._texts, _AT_ONCE_IN_A_CHAT)):
             body = {
                 "model": CHAT_BASE,
-                "max_tokens": 4,
+                "max_tokens": 2,
                 "messages": [
                     {"role": "system", "content": f"You know {self._values[number]}."},
                     {"role": "user", "content": ". ".join(texts)},
@@ -301,6 +302,9 @@ class Story:
     def _post(self, path: str, body: object, key: str | None = None) -> Any:
         headers = {"Idempotency-Key": f"{key} {path} {hash(json.dumps(body))}"} if key else {}
         response = self._api.post(path, json=body, headers=headers)
+        while response.status_code == httpx.codes.SERVICE_UNAVAILABLE:  # it is asked to come again
+            time.sleep(float(response.headers["Retry-After"]))
+            response = self._api.post(path, json=body, headers=headers)
         assert response.status_code == 200, f"{path}: {response.text}"
         return response.json() if "json" in response.headers["Content-Type"] else response.text
 
@@ -309,7 +313,7 @@ def enter(portal: Browser, email: str) -> None:
     sign_in(portal, Login(email, PASSWORD))
 
 
-def _some(texts: Sequence[str]) -> Iterator[list[str]]:
+def _some(texts: Sequence[str], count: int = _AT_ONCE) -> Iterator[list[str]]:
     rest = iter(texts)
-    while some := list(islice(rest, _AT_ONCE)):
+    while some := list(islice(rest, count)):
         yield some
