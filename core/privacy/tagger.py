@@ -57,20 +57,26 @@ class Facts:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        values = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
-        return cls(**{**values, "tags": tuple(values["tags"])})
-
-    def check(self, folder: Path) -> None:
-        """Raises TaggerUnavailable where the file in `folder`, the adapter or the base is another by now."""
-        expected = (
-            sha256_of(ADAPTER),
+        """What `folder` has. Raises TaggerUnavailable where graph, adapter or base is missing or another by now."""
+        try:
+            values = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+            facts = cls(**{**values, "tags": tuple(values["tags"])})
+            adapter, graph = sha256_of(ADAPTER), sha256_of(folder / GRAPH_FILE)
+        except FileNotFoundError:
+            raise TaggerUnavailable(
+                "The tagger of personal data is not made yet. Run `make setup`."
+            ) from None
+        except (ValueError, TypeError, KeyError) as error:
+            raise TaggerUnavailable(f"{folder / FACTS_FILE} cannot be read. Run `make setup`.") from error
+        if (facts.adapter, facts.base, facts.graph) != (
+            adapter,
             get_base_model(DEFAULT_BASE_MODEL).sha256,
-            sha256_of(folder / GRAPH_FILE),
-        )
-        if (self.adapter, self.base, self.graph) != expected:
+            graph,
+        ):
             raise TaggerUnavailable(
                 "The tagger of personal data was not made from this version's files. Run `make setup`."
             )
+        return facts
 
 
 class Tagger:
@@ -78,10 +84,7 @@ class Tagger:
 
     def __init__(self, folder: Path = FOLDER) -> None:
         """Raises TaggerUnavailable, or BaseModelUnavailable for the base model's tokenizer."""
-        if not (folder / FACTS_FILE).exists():
-            raise TaggerUnavailable("The tagger of personal data is not made yet. Run `make setup`.")
         facts = Facts.read(folder)
-        facts.check(folder)
         self._reader = Reader(get_base_model(DEFAULT_BASE_MODEL).folder() / "tokenizer.json")
         self._tags = _Tags(facts.tags)
         self.entities = frozenset(self._tags.kinds)

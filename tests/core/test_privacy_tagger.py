@@ -166,6 +166,19 @@ def test_a_missing_graph_is_told(tmp_path):
         Tagger(tmp_path)
 
 
+def test_facts_without_a_graph_are_told(tmp_path):
+    shutil.copy(FOLDER / FACTS_FILE, tmp_path)
+    with pytest.raises(TaggerUnavailable, match="make setup"):
+        Tagger(tmp_path)
+
+
+@pytest.mark.parametrize("facts", ["", "[]", "{}", '{"tags": 1}', '{"tags": [], "unknown": 1}'])
+def test_facts_that_cannot_be_read_are_told(tmp_path, facts):
+    (tmp_path / FACTS_FILE).write_text(facts)
+    with pytest.raises(TaggerUnavailable, match="make setup"):
+        Tagger(tmp_path)
+
+
 @pytest.mark.parametrize("fact", ["adapter", "base", "graph"])
 def test_a_graph_of_other_files_is_refused(tmp_path, fact):
     folder = tmp_path / "tagger"

@@ -43,12 +43,12 @@ def collect(count: int, seed: int, shared: Path, corpora: Path | None) -> Data:
         written += others
     random.shuffle(written)
     written = [recased(text, random) for text in _repeated(written, round(count * _WRITTEN))]
-    others_plain = plain(shared, round(count * _PLAIN), seed)
-    if others_plain:
-        sources.append(f"CLINC150 and MedQuAD, texts without people: {len(others_plain):,} texts")
-    own = generated(count - len(made_up) - len(written) - len(others_plain), seed)
+    without_people = plain(shared, round(count * _PLAIN), seed)
+    if without_people:
+        sources.append(f"CLINC150 and MedQuAD, texts without people: {len(without_people):,} texts")
+    own = generated(count - len(made_up) - len(written) - len(without_people), seed)
     sources.append(f"generated from templates: {len(own):,} texts")
-    train = [*made_up, *written, *others_plain, *own]
+    train = [*made_up, *written, *without_people, *own]
     random.shuffle(train)
     return Data(train, generated(_VALIDATION, seed + 1, held_out=True), sources)
 
