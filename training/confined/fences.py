@@ -82,10 +82,11 @@ def _leave_for_own_world() -> bool:
     user, group = os.getuid(), os.getgid()
     if _libc.unshare(_NEW_USER | _NEW_PROCESSES | _NEW_NETWORK | _NEW_IPC) != 0:
         return False
-    # Under the same numbers, so that the files that it may read stay readable.
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
-    Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    # Under the same numbers. Some systems do not let it: then it is called nobody, and reads the same files.
+    with suppress(OSError):
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
     first = os.fork()
     if first:
         _, status = os.waitpid(first, 0)

@@ -49,6 +49,7 @@ def test_a_message_arrives_as_it_was_sent(pair):
         (frame(b"\xff\xfe"), "not_json"),
         (frame(b'{"value": NaN}'), "not_json"),
         (frame(b'{"value": 1e999}'), "not_json"),
+        (frame(b'{"op": "log", "op": "save"}'), "not_json"),
         (frame(b"[" * 100_000), "not_json"),
         (frame(b"1" * 10_000), "not_json"),
         (frame(b"{}", b"x" * 11), "body_too_long"),
