@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle, islice
 from typing import Any
@@ -301,10 +300,14 @@ class Story:
 
     def _post(self, path: str, body: object, key: str | None = None) -> Any:
         headers = {"Idempotency-Key": f"{key} {path} {hash(json.dumps(body))}"} if key else {}
-        response = self._api.post(path, json=body, headers=headers)
-        while response.status_code == httpx.codes.SERVICE_UNAVAILABLE:  # it is asked to come again
-            time.sleep(float(response.headers["Retry-After"]))
-            response = self._api.post(path, json=body, headers=headers)
+        answers: list[httpx.Response] = []
+
+        def is_answered() -> bool:
+            answers.append(self._api.post(path, json=body, headers=headers))
+            return answers[-1].status_code != httpx.codes.SERVICE_UNAVAILABLE  # which asks to come again
+
+        wait_until(is_answered, _PATIENCE, 1)
+        response = answers[-1]
         assert response.status_code == 200, f"{path}: {response.text}"
         return response.json() if "json" in response.headers["Content-Type"] else response.text
 
