@@ -16,7 +16,7 @@ from core.db import tenant_session
 from core.privacy.policies import change_policy
 
 AIM = 1.15
-_ROUNDS = 60
+_ROUNDS = 40
 _MIX = {"short": 8, "long": 1, "chat": 1}
 _LONG = " ".join([TEXT] * 15)
 _OFF = "The benchmark compares with requests that are not searched."

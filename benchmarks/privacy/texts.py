@@ -1,7 +1,7 @@
 """The texts that are measured: none of them has trained or tuned anything."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -52,7 +52,7 @@ def formats() -> Sequence[AnnotatedText]:
     random = Random(_SEED)
     faker = Faker(["en_US", "en_GB", "de_DE", "fr_FR", "it_IT", "nl_NL"], use_weighting=False)
     faker.seed_instance(_SEED)
-    makers = {
+    makers: dict[str, Callable[[], str]] = {
         "EMAIL_ADDRESS": faker.email,
         "IBAN_CODE": faker.iban,
         "IP_ADDRESS": lambda: faker.ipv4() if random.random() < 0.5 else faker.ipv6(),

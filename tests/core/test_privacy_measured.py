@@ -19,9 +19,9 @@ GENERATED = 120
 
 # Of the held-out templates: the least share of spans found in full, the most of letters leaked, and the most of letters
 # outside all spans that are covered. A little worse than what was measured.
-HELD_OUT = {Mode.FAST: (0.75, 0.18, 0.06), Mode.STRICT: (0.75, 0.18, 0.08)}
-# And of our own, which have more kinds of text and of name.
-OWN = {Mode.FAST: (0.5, 0.4, 0.08), Mode.STRICT: (0.5, 0.4, 0.1)}
+HELD_OUT = {Mode.FAST: (0.97, 0.02, 0.05), Mode.STRICT: (0.985, 0.01, 0.07)}
+# And of our own, in which numbers and links stand that are not marked, so that finding them counts as too much.
+OWN = {Mode.FAST: (0.95, 0.03, 0.16), Mode.STRICT: (0.97, 0.02, 0.25)}
 ALWAYS_FOUND = ("CREDIT_CARD", "EMAIL_ADDRESS", "IBAN_CODE", "IP_ADDRESS", "US_SSN")
 
 # One worker measures for all.
