@@ -157,12 +157,14 @@ def forget_all(session: Session, person: Person) -> None:
 
 
 def forget_since(session: Session, person: Person, at: datetime) -> None:
-    """Take away what was added from `at` on: whoever did that may not have been the person."""
+    """Take away what was added from `at` on, which may not have been by the person, and the recovery codes.
+
+    Nothing says when those were made: whoever is left with a second factor makes new ones.
+    """
     passkeys.remove_since(session, person, at)
     if person.totp_since is not None and person.totp_since >= at:
         _forget_app(session, person)
-    else:
-        tidy(session, person)
+    person.recovery_secret = person.recovery_digests = None
 
 
 def require_one(session: Session, person: Person) -> None:

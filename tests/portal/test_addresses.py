@@ -283,7 +283,9 @@ def test_a_second_factor_from_long_before_stays_when_an_account_is_taken_back(ve
         session.commit()
     way_back = change(verified, mailbox, "other@acme.example")
     follow(portal.test_client(), way_back, password=NEW_PASSWORD)
-    assert user_of(verified).totp_secret is not None
+    user = user_of(verified)
+    assert user.totp_secret is not None
+    assert user.recovery_digests is None, "the thief may have made those anew"
 
 
 def test_a_forgotten_password_is_reset_by_mail_and_ends_every_session(verified, mailbox, portal):
