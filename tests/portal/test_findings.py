@@ -11,7 +11,11 @@ from core.db import tenant_session
 from core.models.datasets import DatasetStatus, FindingCorrection
 from core.privacy.policies import change_policy, current_policy
 from core.tenancy import Role
+from stack.ports import HOST, free_port
+from tests.chromium import needs_chromium
 from tests.datasets import accept, check, get, upload
+from tests.people import PASSWORD
+from tests.portal.served import serving
 
 MAIL = "jane@example.com"
 TEXTS = [f"Ticket {n}: write to {MAIL}" if n % 2 else f"The marlin lamp {n} is fine" for n in range(1, 41)]
@@ -198,3 +202,21 @@ def test_another_tenants_rows_and_corrections_do_not_exist(admin, other_admin, v
     assert admin.client.post(path(other_version, f"/corrections/{correction}/withdraw")).status_code == 404
     assert admin.client.post(path(version_id, f"/corrections/{uuid4()}/withdraw")).status_code == 404
     assert values_said(admin.scope) == 1
+
+
+@needs_chromium
+def test_words_that_are_selected_in_an_original_stand_in_the_form(browser, portal, admin, version_id):
+    port = free_port()
+    with serving(portal, port):
+        page = browser.new_context(base_url=f"http://{HOST}:{port}").new_page()
+        page.goto("/login")
+        page.get_by_label("E-mail").fill(admin.email)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.goto(path(version_id, "?all=1"))
+        page.locator("[data-original]").filter(has_text="marlin").first.get_by_text("marlin").dblclick(
+            position={"x": 45, "y": 16}
+        )
+        selected = page.evaluate("document.getSelection().toString().trim()")
+        assert selected
+        assert page.get_by_label("Value", exact=True).input_value() == selected
