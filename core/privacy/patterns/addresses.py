@@ -11,7 +11,7 @@ from core.privacy.types import Finding
 ENTITY = "LOCATION"
 _SCORE = 0.8
 _MOST_PARTS = 7
-_EDGE = " \t\r\n,;|?"
+_EDGE = " \t\r\n,;|"
 
 _STARTS = [
     regex.compile(pattern)
@@ -26,7 +26,7 @@ _STARTS = [
         street.UNIT,
         street.CORNER,
         street.SHAPED_POSTCODE,
-        rf"(?<=[\n,] ?){street.NAME}, (?:{STATES}) \d{{5}}(?:-\d{{4}})?\b|{street.NAME},? (?:{STATES}) \d{{5}}(?:-\d{{4}})?\b",
+        street.CITY_STATE,
     )
 ]
 _LABELLED = [
@@ -39,13 +39,13 @@ _BEFORE_UNIT = regex.compile(
     rf"|\d{{3,6}} (?:[\p{{L}}\p{{M}}\d.'’\-]{{1,25}}+ ){{1,6}}(?={street.UNIT}))"
 )
 _BEFORE_UNIT_ON_ITS_LINE = regex.compile(
-    rf"(?<![\w.,\-/])\d{{1,6}},? (?:[\p{{L}}\p{{M}}\d.'’\-]{{1,25}}+[ ]?){{1,7}},?\s{{1,6}}\W{{0,6}}(?={street.UNIT})"
+    rf"(?<![\w.,\-/])\d{{1,6}},? (?:[\p{{L}}\p{{M}}\d.'’\-]{{1,25}}+[ ]?){{1,7}},?\s{{1,6}}(?={street.UNIT})"
 )
 
 _COUNTRY = "|".join(sorted((regex.escape(name) for name in COUNTRIES), key=lambda name: (-len(name), name)))
-_SEPARATOR = r"[ \t]{0,4}(?:[,;|]|\?\?\?)?\s{0,8}(?:\?\?\? ?|, ?)?"
+_SEPARATOR = r"[ \t]{0,4}[,;|]?\s{0,8}(?:, ?)?"
 # What shows that an address goes on to here, with what may stand between: a city's name on a line of its own.
-_LINE = r"(?!(?i:phone|tel|fax|e-?mail|www|http|thanks|thank|regards|best|dear|date)\b)[\p{L}\p{M}'’.\- ∆]{2,40}(?:\([\p{L} ]{2,20}\))?"
+_LINE = r"(?!(?i:phone|tel|fax|e-?mail|www|http|thanks|thank|regards|best|dear|date)\b)[\p{L}\p{M}'’.\- ]{2,40}(?:\([\p{L} ]{2,20}\))?"
 _PROOF = (
     rf"(?:(?i:{_COUNTRY})\b(?: ?\([\p{{L}} ]{{2,20}}\))?(?:,? {street.POSTCODE})?"
     rf"|(?:{STATES})\b(?:,?\s{{1,3}}{street.POSTCODE})"
@@ -56,10 +56,10 @@ _PROOF = (
 )
 _PROVEN = regex.compile(
     rf"{_SEPARATOR}(?:{street.UNIT}{_SEPARATOR}){{0,2}}"
-    rf"(?:{_LINE}(?:\s{{0,3}}[,\n]\s{{0,4}}(?:\?\?\? ?|, ?)?)){{0,3}}{_PROOF}"
+    rf"(?:{_LINE}(?:\s{{0,3}}[,\n]\s{{0,4}}(?:, ?)?)){{0,3}}{_PROOF}"
 )
 _PROVEN_IN_LINE = regex.compile(
-    rf",? (?:{street.UNIT},? ){{0,2}}(?:[\p{{L}}\p{{M}}'’.\-∆]{{1,25}}+,? ){{0,5}}{_PROOF}"
+    rf",? (?:{street.UNIT},? ){{0,2}}(?:[\p{{L}}\p{{M}}'’.\-]{{1,25}}+,? ){{0,5}}{_PROOF}"
 )
 _UNIT_BEHIND = regex.compile(rf"{_SEPARATOR}{street.UNIT}")
 # Behind a unit there is a city, though nothing proves it.

@@ -74,7 +74,8 @@ LABELLED_POSTCODE = (
     r"(?i:\b(?:zip(?: ?code)?|post ?code|postal code|plz|postleitzahl|code postal|código postal|codigo postal|cep|c\.p\.|cap|postcode|postnummer|postinumero|pin code))"
     r"(?:\s?[:#=]\s{0,2}| is | )(?<code>(?=[A-Z0-9 \-]{0,9}\d)[A-Za-z0-9]{1,6}(?:[ \-][A-Z0-9]{1,4})?)\b"
 )
-CITY_STATE = rf"{NAME},?\s{{1,2}}(?:{STATES})\b(?:,? {POSTCODE})?"
+CITY_STATE = rf"{NAME},? (?:{STATES}) \d{{5}}(?:-\d{{4}})?\b"
+"""With an American postcode, which tells the state from a word."""
 _LIVES = (
     r"lives?|lived|living|resides?|residing|staying|located|moved|delivered|deliver|shipped|meet(?: me)?|address|office|restaurant|shop|"
     r"drops? (?:you|me|us)? ?off|side|corner|wohn(?:e|t|en|haft)|adresse|habite|vivo|vive|domicilio|dirección|abito|abita|indirizzo|"
