@@ -63,6 +63,14 @@ _TEXTS: Mapping[MailKind, _Text] = {
         "A passkey was removed from your account",
         f"It signs you in no more. The others are here: {{portal}}/account/passkeys\n\n{_NOT_YOU}",
     ),
+    MailKind.CODES_TURNED_ON: _Text(
+        "Codes are asked for when you sign in",
+        f"Your account has an app for codes, which are asked for after your password: {{portal}}/account\n\n{_NOT_YOU}",
+    ),
+    MailKind.CODES_TURNED_OFF: _Text(
+        "No codes are asked for any more",
+        f"Your account has no app for codes any more. Set one up again here: {{portal}}/account\n\n{_NOT_YOU}",
+    ),
     MailKind.SECOND_FACTOR_TAKEN_AWAY: _Text(
         "Your second factor was taken away",
         "Somebody who may do so has taken your second factor away: codes, passkeys and recovery codes.\n"

@@ -21,6 +21,8 @@ class MailKind(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     PASSKEY_ADDED = "passkey_added"
     PASSKEY_REMOVED = "passkey_removed"
+    CODES_TURNED_ON = "codes_turned_on"
+    CODES_TURNED_OFF = "codes_turned_off"
     SECOND_FACTOR_TAKEN_AWAY = "second_factor_taken_away"
 
 

@@ -15,6 +15,12 @@ class CodeForm(FlaskForm):
     )
 
 
+class SetUpForm(CodeForm):
+    """The first code of an app, and the person's password unless they have just signed in."""
+
+    current = PasswordField("Your password", render_kw={"autocomplete": "current-password"})
+
+
 class CredentialForm(FlaskForm):
     """What a passkey has signed, as JSON, which static/js/passkeys.js puts in; and where to go then."""
 

@@ -8,13 +8,15 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy.orm import Session
 
-from portal import second_factor, sign_ins
+from core.models.account_mail import MailKind
+from portal import account_mail, second_factor, sign_ins
 from portal.access import signed_in
 from portal.accounts import AccountError
 from portal.forms import errors
-from portal.forms.second_factor import CodeForm
+from portal.forms.second_factor import CodeForm, SetUpForm
 from portal.identity import own_session
 from portal.limits import limiter
+from portal.passwords import confirm as confirm_password
 from portal.passwords import locked
 from portal.personal_log import record
 from portal.views.account import person_key
@@ -28,21 +30,26 @@ _TRIES = "10 per 5 minutes"
 @bp.get("")
 @signed_in
 def show() -> ResponseReturnValue:
-    return _page(CodeForm())
+    return _page(SetUpForm())
 
 
 @bp.post("/on")
 @limiter.limit(_TRIES, key_func=person_key)
 @signed_in
 def turn_on() -> ResponseReturnValue:
+    form = SetUpForm()
+
     def confirm(db: Session, code: str) -> Sequence[str]:
         person = locked(db, current_user)
+        # Whoever finds a browser open must not lock its owner out.
+        confirm_password(person, current_user, form.current.data)
         codes = second_factor.turn_on(db, person, session.get(_TO_CONFIRM, ""), code)
         # Whoever is signed in elsewhere has not shown that they have the second factor.
         sign_ins.end_others(db, person, current_user.session_id)
+        account_mail.send(db, person, MailKind.CODES_TURNED_ON)
         return codes
 
-    return _show_codes("second_factor_turned_on", confirm)
+    return _show_codes("second_factor_turned_on", form, confirm)
 
 
 @bp.post("/recovery-codes")
@@ -51,6 +58,7 @@ def turn_on() -> ResponseReturnValue:
 def renew_codes() -> ResponseReturnValue:
     return _show_codes(
         "recovery_codes_renewed",
+        CodeForm(),
         lambda db, code: second_factor.renew_with_code(db, locked(db, current_user), code),
     )
 
@@ -65,10 +73,12 @@ def turn_off() -> ResponseReturnValue:
     elif form.validate_on_submit():
         with own_session(current_user) as db:
             try:
-                second_factor.turn_off(db, locked(db, current_user), form.code.data)
+                person = locked(db, current_user)
+                second_factor.turn_off(db, person, form.code.data)
             except AccountError as error:
                 errors.show(form, error)
             else:
+                account_mail.send(db, person, MailKind.CODES_TURNED_OFF)
                 record(db, current_user, "second_factor_turned_off")
                 db.commit()
                 flash("No code is asked for any more.", "info")
@@ -76,9 +86,10 @@ def turn_off() -> ResponseReturnValue:
     return _page(form), 422
 
 
-def _show_codes(action: str, change: Callable[[Session, str], Sequence[str]]) -> ResponseReturnValue:
+def _show_codes(
+    action: str, form: CodeForm, change: Callable[[Session, str], Sequence[str]]
+) -> ResponseReturnValue:
     """Make recovery codes by `change` and show them: this answer is the only place where they stand."""
-    form = CodeForm()
     if form.validate_on_submit():
         with own_session(current_user) as db:
             try:

@@ -8,13 +8,14 @@ from datetime import timedelta
 
 import pyotp
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from core.clock import now
 from core.config import get_settings
 from core.db import operator_session, tenant_session
 from core.models.account_mail import MailKind, StaffMail, UserMail
 from core.models.audit import AuditEvent, StaffEvent
+from core.models.sessions import UserSession
 from core.models.staff import StaffMember
 from core.models.users import User
 from core.tenancy import Role
@@ -43,6 +44,27 @@ def set_up(client) -> tuple[str, list[str]]:
     codes = shown(answer.get_data(as_text=True), "recovery-codes").split()
     assert len(codes) == 10
     return secret, codes
+
+
+def test_a_browser_that_was_left_open_does_not_set_it_up_without_the_password(admin):
+    with tenant_session(admin.scope) as session:
+        session.execute(update(UserSession).values(started_at=now() - timedelta(minutes=11)))
+        session.commit()
+    secret = shown(admin.client.get("/account/second-factor").get_data(as_text=True), "totp-secret")
+    given = {"code": code_of(secret, -1)}
+    for wrong in ({}, {"current": "not the password"}):
+        answer = admin.client.post("/account/second-factor/on", data={**given, **wrong})
+        assert "This is not your password." in answer.get_data(as_text=True)
+    answer = admin.client.post("/account/second-factor/on", data={**given, "current": PASSWORD})
+    assert answer.status_code == 200
+
+
+def test_the_person_is_told_when_it_is_set_up_and_when_it_is_turned_off(admin):
+    secret, _ = set_up(admin.client)
+    admin.client.post("/account/second-factor/off", data={"code": code_of(secret)})
+    with tenant_session(admin.scope) as session:
+        told = session.execute(select(UserMail.kind, UserMail.address).order_by(UserMail.created_at)).all()
+    assert told == [(MailKind.CODES_TURNED_ON, admin.email), (MailKind.CODES_TURNED_OFF, admin.email)]
 
 
 @pytest.fixture
@@ -245,9 +267,10 @@ def test_the_operator_takes_a_lost_one_away_on_the_command_line(portal, staff, a
         assert "second_factor.taken_away" in session.scalars(select(StaffEvent.action)).all()
         mails = [*session.scalars(select(UserMail)), *session.scalars(select(StaffMail))]
         told = session.scalars(select(AuditEvent.action)).all()
-    assert [(mail.kind, mail.address) for mail in mails] == [
-        (MailKind.SECOND_FACTOR_TAKEN_AWAY, person.email)
-    ]
+    assert {(mail.kind, mail.address) for mail in mails} == {
+        (MailKind.CODES_TURNED_ON, person.email),
+        (MailKind.SECOND_FACTOR_TAKEN_AWAY, person.email),
+    }
     assert ("member.second_factor_taken_away" in told) is (group == "tenant")
     again = run(args=[group, "reset-second-factor", person.email])
     assert json.loads(again.output)["had_second_factor"] is False
