@@ -1,7 +1,7 @@
 """Estimates: asked for by the web, measured by a worker, found by whoever asked."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
@@ -14,17 +14,10 @@ from training import estimates
 from training.errors import JobError
 from training.estimates import MEASURE, MOST_WAITING, Estimate, Measuring
 from training.recipe.errors import RecipeError
+from training.recipe.result import Measurement
 from training.recipe.settings import FineTuneSettings
 
 SETTINGS = FineTuneSettings(epochs=2)
-
-
-@dataclass
-class Measurement:
-    """What training.recipe.by_task.measure gives back."""
-
-    seconds: float
-    training_tokens: int
 
 
 def request(workshop, settings=SETTINGS, scope=None):
