@@ -236,7 +236,7 @@ def test_what_has_ended_cannot_be_cancelled(admin, version, model):
 
 
 def test_a_failed_job_says_why_and_offers_the_same_again(admin, version, model):
-    settings = FineTuneSettings(epochs=3).to_json()
+    settings = FineTuneSettings(epochs=5).to_json()
     job = add_job(
         admin.scope, model, version, JobStatus.FAILED, error="Label “other” has one text.", settings=settings
     )
@@ -247,7 +247,7 @@ def test_a_failed_job_says_why_and_offers_the_same_again(admin, version, model):
     form = page(admin, again.replace("&amp;", "&"))
     assert f'<option selected value="{version.id}">' in form
     assert 'value="triage"' in form
-    assert 'name="epochs"' in form.partition('value="3"')[0]
+    assert 'name="epochs"' in form.partition('value="5"')[0]
 
 
 @pytest.mark.parametrize(
