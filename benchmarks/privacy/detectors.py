@@ -27,7 +27,7 @@ def detectors() -> Mapping[str, Find]:
     """By name, what finds all that it knows in texts."""
     logging.getLogger("presidio-analyzer").disabled = True
     # The list of public suffixes that comes with the package, or Presidio waits for the network.
-    tldextract.extract = tldextract.TLDExtract(suffix_list_urls=())
+    tldextract.extract = tldextract.TLDExtract(suffix_list_urls=())  # type: ignore[assignment]
     everything = Policy(ENTITY_NAMES)
     spacy = NlpEngineProvider(
         nlp_configuration={"nlp_engine_name": "spacy", "models": [_SPACY_MODEL]}

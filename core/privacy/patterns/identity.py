@@ -40,12 +40,12 @@ from core.privacy.types import Finding
 NATIONAL_ID, ID_DOCUMENT = "NATIONAL_ID", "ID_DOCUMENT"
 
 # Told by their shape, with a check digit or letter in it.
-_BY_SHAPE: tuple[type[PatternRecognizer], ...] = (
+_BY_SHAPE: tuple[Callable[..., PatternRecognizer], ...] = (
     DeSocialSecurityRecognizer, EsNieRecognizer, EsNifRecognizer, FiPersonalIdentityCodeRecognizer, ItFiscalCodeRecognizer, KrRrnRecognizer,
     UkNinoRecognizer, UsMbiRecognizer,
 )  # fmt: skip
 # But digits: a tenth of all numbers of their length have the right check digit, so that words must speak for them.
-_IN_CONTEXT: tuple[tuple[type[PatternRecognizer], str], ...] = (
+_IN_CONTEXT: tuple[tuple[Callable[..., PatternRecognizer], str], ...] = (
     (AuMedicareRecognizer, "medicare"),
     (AuTfnRecognizer, "tax file tfn"),
     (CaSinRecognizer, "social insurance sin"),
