@@ -6,11 +6,13 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from flask import Flask
 from psycopg import sql
 
+from core import api_keys
 from core.config import get_settings
 from core.crypto import new_data_key
-from core.db import operator_session
+from core.db import operator_session, tenant_session
 from core.models.tenants import Tenant, TenantStatus
 from core.tenancy import system_scope
 from tests.isolation.catalogue import owned_tables
@@ -81,3 +83,20 @@ def written(superuser: psycopg.Connection, tenant_id: UUID) -> dict[str, list[tu
         query = sql.SQL("SELECT xmin::text, t::text FROM {} t WHERE tenant_id = %s ORDER BY 2")
         found[table] = superuser.execute(query.format(sql.Identifier(table)), (tenant_id,)).fetchall()
     return found
+
+
+@pytest.fixture(scope="session")
+def api(services) -> Flask:
+    """The whole API."""
+    from portal.api.app import create_api
+
+    return create_api()
+
+
+@pytest.fixture
+def headers(neighbours) -> dict[str, str]:
+    """Of a key of the first tenant that may do everything that keys may."""
+    with tenant_session(neighbours.mine.scope) as session:
+        _, plain = api_keys.create(session, neighbours.mine.scope, "everything", may_manage=True)
+        session.commit()
+    return {"Authorization": f"Bearer {plain}"}

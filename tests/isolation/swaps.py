@@ -72,10 +72,10 @@ def ask(client: FlaskClient, method: str, path: str, named: object, **options: A
     """The answer to a request that names something: `named` is blotted out wherever it is repeated."""
     with watched() as work:
         response = client.open(path, method=method, **options)
-        body = response.get_data(as_text=True)
+        body = response.get_data().decode("utf-8", "replace")  # a download may be no text
     request_id = response.headers.get("X-Request-Id", "")
     body = _CSRF_TOKEN.sub(r"\1<token>", body)
-    for spelling in _spellings(named):
+    for spelling in filter(None, _spellings(named)):
         body = body.replace(spelling, "<named>")
     if request_id:
         body = body.replace(request_id, "<request>")
@@ -110,6 +110,11 @@ def _where_they_part(one: str, other: str) -> str:
     place = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
     begin, end = max(place - 80, 0), place + 80
     return f"{one[begin:end]!r} and for what is nowhere {other[begin:end]!r}"
+
+
+def is_a_tenants(access: Any) -> bool:
+    """Whether a route of the portal or the API is for a tenant's people or apps, by the access that it states."""
+    return not access.public and getattr(access, "staff_permission", None) is None
 
 
 def nowhere_like(value: object) -> object:

@@ -41,7 +41,7 @@ NO_TENANTS = {
 
 def jobs() -> dict[str, Callable[..., Any]]:
     """The functions that queues are told to call, by path."""
-    found = {}
+    found: dict[str, Callable[..., Any]] = {}
     for path in _paths():
         module, _, name = path.rpartition(".")
         try:

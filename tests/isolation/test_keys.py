@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
 from sqlalchemy import Engine, event
 
 from core import api_keys
@@ -11,13 +10,6 @@ from core.db import tenant_session
 from core.models.api_keys import ApiKey
 from tests.isolation.swaps import Answer, ask, difference
 from tests.people import PASSWORD
-
-
-@pytest.fixture(scope="module")
-def api(services):
-    from portal.api.app import create_api
-
-    return create_api()
 
 
 def a_key(scope, **columns) -> str:

@@ -7,8 +7,8 @@ import io
 import zipfile
 
 import pytest
+from sqlalchemy import select
 
-from core import api_keys
 from core.db import tenant_session
 from core.models.exports import DataExport
 from core.queues import Queue
@@ -16,7 +16,7 @@ from tests.api.workers import work_off
 from tests.isolation.catalogue import owned_tables
 from tests.isolation.private import private_values, told
 from tests.isolation.rows import add_rows
-from tests.isolation.test_swapped_paths import is_a_tenants
+from tests.isolation.swaps import is_a_tenants
 from tests.test_routes import access_of, calls
 
 
@@ -52,35 +52,21 @@ def test_no_page_or_download_holds_anything_of_another_tenants(portal, neighbour
     assert seen > 25
 
 
-def test_no_list_of_the_api_holds_anything_of_another_tenants(services, neighbours, theirs):
-    from portal.api.app import create_api
-
-    app = create_api()
-    with tenant_session(neighbours.mine.scope) as session:
-        _, key = api_keys.create(session, neighbours.mine.scope, "everything", may_manage=True)
-        session.commit()
-    headers = {"Authorization": f"Bearer {key}"}
-    for method, path, rule in calls(app, neighbours.mine.arguments):
-        if method == "GET" and is_a_tenants(access_of(app, rule)):
+def test_no_list_of_the_api_holds_anything_of_another_tenants(api, neighbours, headers, theirs):
+    for method, path, rule in calls(api, neighbours.mine.arguments):
+        if method == "GET" and is_a_tenants(access_of(api, rule)):
             for query in ("", "?limit=1", "?limit=100"):
-                answer = app.test_client().get(path + query, headers=headers).get_data(as_text=True)
+                answer = api.test_client().get(path + query, headers=headers).get_data(as_text=True)
                 assert not told(theirs, answer), path
 
 
-def test_the_pages_of_a_list_end_with_the_tenants_own(services, neighbours, theirs):
+def test_the_pages_of_a_list_end_with_the_tenants_own(api, headers, theirs):
     """Each page begins after the last object of the one before: a step too far would lead to a neighbour's."""
-    from portal.api.app import create_api
-
-    client = create_api().test_client()
-    with tenant_session(neighbours.mine.scope) as session:
-        _, key = api_keys.create(session, neighbours.mine.scope, "everything", may_manage=True)
-        session.commit()
+    client = api.test_client()
     for path in ("/v1/files", "/v1/batches", "/v1/fine_tuning/jobs"):
         after: dict[str, str] = {}
         while True:
-            page = client.get(
-                path, query_string={"limit": 1, **after}, headers={"Authorization": f"Bearer {key}"}
-            ).get_json()
+            page = client.get(path, query_string={"limit": 1, **after}, headers=headers).get_json()
             assert not told(theirs, str(page)), path
             if not page["has_more"]:
                 break
@@ -92,7 +78,7 @@ def test_the_export_of_everything_holds_nothing_of_another_tenants(portal, neigh
     assert client.post("/exports").status_code == 303
     work_off(Queue.DATASETS)
     with tenant_session(neighbours.mine.scope) as session:
-        export = session.query(DataExport).order_by(DataExport.created_at.desc()).first()
+        export = session.scalars(select(DataExport).order_by(DataExport.created_at.desc()).limit(1)).one()
     archive = zipfile.ZipFile(io.BytesIO(client.get(f"/exports/{export.id}/download").get_data()))
     assert len(archive.namelist()) > 10
     for name in archive.namelist():

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from core import api_keys
 from core.catalogue import DEFAULT_BASE_MODEL, Task
-from core.db import operator_session, tenant_session
+from core.db import operator_session
 from core.models.models import Model
 from core.queues import Queue
 from inference.gateway.openapi import document
@@ -105,7 +104,7 @@ FORMS_THAT_NAME_NOBODYS = {
 }
 QUERIES_THAT_NAME_NOBODYS = {
     "by": "how a table is split",
-    "checkout": "a checkout at Stripe, which is asked whose it is: tests/portal/test_paying_by_card.py",
+    "checkout": "a checkout at Stripe, which is asked whose it is: tests/portal/test_payment.py",
     "day": "a day",
     "from": "where a page of rows begins",
     "kind": "a kind of personal data",
@@ -117,7 +116,7 @@ QUERIES_THAT_NAME_NOBODYS = {
     "portal/views/findings.py": "repeats its own `kind`, `all` and `from`",
 }
 RAW_BODIES_THAT_NAME_NOBODYS = {
-    "portal/views/stripe_webhook.py": "signed by Stripe: tests/portal/test_payment.py"
+    "portal/views/stripe_webhook.py": "signed by Stripe: tests/billing/stripe/test_inbox.py"
 }
 
 
@@ -186,14 +185,16 @@ API_CASES = {
     "body.input_file_id": "file_id",
     "body.training_file": "file_id",
     "body.validation_file": "file_id",
-    "query.after": {
-        "list_batches": "batch_id",
-        "list_files": "file_id",
-        "list_jobs": "fine_tuning_job_id",
-        "list_events": "fine_tuning_job_id",
-        "list_checkpoints": "fine_tuning_job_id",
-    },
+    "query.after": "",
 }
+AFTER = {
+    "list_batches": "batch_id",
+    "list_files": "file_id",
+    "list_jobs": "fine_tuning_job_id",
+    "list_events": "fine_tuning_job_id",
+    "list_checkpoints": "fine_tuning_job_id",
+}
+"""By operation, whose objects a page may begin after."""
 API_WORDS = {
     "body.file": "the content",
     "body.ignore_labels": "labels of the model at hand",
@@ -232,21 +233,6 @@ def bodies(world) -> dict[str, dict[str, Any]]:
     }
 
 
-@pytest.fixture(scope="module")
-def api(services):
-    from portal.api.app import create_api
-
-    return create_api()
-
-
-@pytest.fixture
-def headers(neighbours) -> dict[str, str]:
-    with tenant_session(neighbours.mine.scope) as session:
-        _, plain = api_keys.create(session, neighbours.mine.scope, "everything", may_manage=True)
-        session.commit()
-    return {"Authorization": f"Bearer {plain}"}
-
-
 def test_every_text_that_the_api_reads_has_a_case_or_a_reason(api, neighbours):
     for operation, _, _, place in api_fields(document(api)):
         assert place in API_CASES or place in API_WORDS, f"{operation}: {place}"
@@ -261,7 +247,7 @@ def test_to_the_api_another_tenants_object_in_a_field_is_one_that_there_is_not(a
     for operation, method, template, place in api_fields(document(api)):
         if place not in API_CASES or operation in OF_THE_PATHS_MODEL:
             continue
-        argument = API_CASES[place] if isinstance(API_CASES[place], str) else API_CASES[place][operation]
+        argument = API_CASES[place] or AFTER[operation]
         path = template.format(**neighbours.mine.arguments)
         where, _, name = place.partition(".")
         their_id = neighbours.theirs.arguments[argument]

@@ -9,10 +9,7 @@ from itertools import product
 
 import pytest
 
-from core import api_keys
-from core.db import tenant_session
-from portal.access import Access
-from tests.isolation.swaps import ask, difference, nowhere_like, spelled
+from tests.isolation.swaps import ask, difference, is_a_tenants, nowhere_like, spelled
 from tests.test_routes import METHODS, OTHER_ARGUMENTS, access_of
 
 OWN_IS_NOT_FOUND = {
@@ -23,10 +20,6 @@ OWN_IS_NOT_FOUND = {
     "invoices.line_csv": "the same",
 }
 """Routes on which the caller's own objects are not found either, and why."""
-
-
-def is_a_tenants(access: Access) -> bool:
-    return not access.public and getattr(access, "staff_permission", None) is None
 
 
 def paths(
@@ -71,22 +64,6 @@ def test_a_page_of_another_tenants_object_is_one_that_there_is_not(portal, neigh
         assert not difference(found, expected), f"{method} {path}: {difference(found, expected)}"
         tried.add(endpoint)
     assert len(tried) > 20
-
-
-@pytest.fixture(scope="module")
-def api(services):
-    from portal.api.app import create_api
-
-    return create_api()
-
-
-@pytest.fixture
-def headers(neighbours) -> dict[str, str]:
-    """Of a key of the first tenant that may do everything that keys may."""
-    with tenant_session(neighbours.mine.scope) as session:
-        _, plain = api_keys.create(session, neighbours.mine.scope, "everything", may_manage=True)
-        session.commit()
-    return {"Authorization": f"Bearer {plain}"}
 
 
 @pytest.mark.usefixtures("untouched")
