@@ -30,7 +30,9 @@ def finder(recognizer: PatternRecognizer, entity: str | None = None, *, in_conte
     name = entity or recognizer.supported_entities[0]
     context = tuple(word for phrase in recognizer.context or () for word in phrase.casefold().split())
     flags = recognizer.global_regex_flags
-    patterns = [(regex.compile(one.regex, flags), one.score) for one in recognizer.patterns]
+    patterns = [
+        (regex.compile(one["regex"], flags), one["score"]) for one in recognizer.to_dict()["patterns"]
+    ]
 
     def find(text: str) -> Iterator[Finding]:
         for pattern, base in patterns:
