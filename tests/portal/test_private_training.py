@@ -28,7 +28,7 @@ PRIVACY = {
     "steps": 24,
     "records": 800,
 }
-STRING = {
+STRING: dict[str, Any] = {
     "row": 17,
     "form": "XX-0000",
     "came_back": True,
@@ -205,7 +205,9 @@ def test_where_nothing_could_be_asked_there_is_no_card(admin):
 
 
 def test_what_is_stored_is_read():
-    assert read_privacy(None) is read_privacy({}) is read_memorisation(None) is None
+    assert read_privacy(None) is None
+    assert read_privacy({}) is None
+    assert read_memorisation(None) is None
     found = read_memorisation({"memorisation": {"others": 31, "canaries": [CANARY], "strings": [STRING]}})
     assert found == Memorisation(31, [Remembered(**CANARY)], [Remembered(**STRING)])
     assert found.mean_exposure == 3.5

@@ -47,6 +47,7 @@ def test_a_private_job_tells_what_it_guarantees_and_keeps_no_key(workshop, start
     privacy = adapter.evaluation["privacy"]
     assert 7.9 < privacy["epsilon"] <= 8.0
     assert privacy["steps"] == 2
+    assert version.split_counts is not None
     assert privacy["records"] == version.split_counts["train"]
     assert any("With differential privacy" in line for line in shop.lines(job_id))
     assert shop.blobs() == [adapter.blob]

@@ -69,10 +69,8 @@ def private(few_rows: None) -> tuple[Result, Memory]:
         return fine_tune(messages(), SETTINGS, BASE, SEED, memory), memory
 
 
-def learner(
-    kind: type[EncoderLearner], make: Callable[..., Any], data: TrainingData[Any], mechanism: Mechanism | None
-) -> Any:
-    """A learner of the data's training split, whose LoRA has moved a little already."""
+def learner(make: Callable[..., Any], data: TrainingData[Any], mechanism: Mechanism | None) -> Any:
+    """A learner of the data's training split, whose LoRA has moved a little already; a plain one without mechanism."""
     objective = make(data.labels)
     split = objective.tokenize(TextTokenizer(BASE), data.train, lambda _: None)
     encoder, cpu = Encoder.load(BASE, torch.device("cpu")), torch.device("cpu")
@@ -88,7 +86,7 @@ def learner(
     progress = Progress(lambda *_: None)
     progress.plan(Stage.TRAINING, 1, 1)
     if mechanism is None:
-        return kind(model, objective, frozen, None, len(split), progress)
+        return EncoderLearner(model, objective, frozen, None, len(split), progress)
     schedule = Schedule.of(SETTINGS, PRIVATE, len(split))
     guarantee = Guarantee(replace(mechanism, records=len(split)), Randomness(KEY))
     return PrivateEncoderLearner(model, objective, frozen, None, schedule, progress, guarantee)
@@ -113,7 +111,7 @@ def mechanism(**changed: Any) -> Mechanism:
 
 @pytest.mark.parametrize(("make", "data"), OBJECTIVES, ids=["classification", "multi-label", "tagging"])
 def test_without_noise_and_clipping_the_gradient_is_the_plain_one(make, data):
-    plain, tested = learner(EncoderLearner, make, data, None), learner(None, make, data, mechanism())
+    plain, tested = learner(make, data, None), learner(make, data, mechanism())
     rows = all_rows(plain)
     expected, found = gradient(plain, rows), gradient(tested, rows)
     # The plain one is the mean over what is labeled, this the sum over records by how many of them there are.
@@ -123,7 +121,7 @@ def test_without_noise_and_clipping_the_gradient_is_the_plain_one(make, data):
 
 @pytest.mark.parametrize(("make", "data"), OBJECTIVES, ids=["classification", "multi-label", "tagging"])
 def test_a_row_moves_a_steps_gradient_by_no_more_than_its_share(make, data):
-    tested = learner(None, make, data, mechanism(clipping_norm=0.05, noise_multiplier=1.0))
+    tested = learner(make, data, mechanism(clipping_norm=0.05, noise_multiplier=1.0))
     rows = all_rows(tested)
     whole = gradient(tested, rows)
     moved = [float((whole - gradient(tested, np.delete(rows, index))).norm()) for index in range(3)]
@@ -133,7 +131,7 @@ def test_a_row_moves_a_steps_gradient_by_no_more_than_its_share(make, data):
 
 
 def test_steps_sample_rows_by_chance_and_know_nothing_of_the_epoch():
-    tested = learner(None, Classification, messages(train=8), mechanism(sampling_rate=0.5))
+    tested = learner(Classification, messages(train=8), mechanism(sampling_rate=0.5))
     batches = [tuple(rows) for epoch in range(6) for rows in tested.batches(SEED, epoch)]
     assert len(set(batches)) == len(batches)
     assert len({len(rows) for rows in batches}) > 1
@@ -141,9 +139,7 @@ def test_steps_sample_rows_by_chance_and_know_nothing_of_the_epoch():
 
 
 def test_an_empty_sample_is_a_step_of_noise():
-    tested = learner(
-        None, Classification, messages(train=3), mechanism(noise_multiplier=1.0, clipping_norm=1.0)
-    )
+    tested = learner(Classification, messages(train=3), mechanism(noise_multiplier=1.0, clipping_norm=1.0))
     found = gradient(tested, np.zeros(0, dtype=np.int64))
     assert float(found.std()) == pytest.approx(1 / 9, rel=0.05)
 
