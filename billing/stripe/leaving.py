@@ -26,10 +26,14 @@ def end_all(client: StripeClient, at: datetime | None = None) -> None:
         rows = session.execute(
             select(StripeCustomer, TenantDeletion.destroyed_at)
             .join(TenantDeletion, TenantDeletion.tenant_id == StripeCustomer.tenant_id)
-            .where(TenantDeletion.destroyed_at.is_not(None), StripeCustomer.deleted_at.is_(None))
+            .where(StripeCustomer.deleted_at.is_(None))
             .order_by(TenantDeletion.destroyed_at)
         )
-        ready = [customer for customer, moment in rows if not _is_owed(session, customer.tenant_id, moment)]
+        ready = [
+            customer
+            for customer, destroyed_at in rows
+            if destroyed_at is not None and not _is_owed(session, customer.tenant_id, destroyed_at)
+        ]
     for customer in ready:
         with survived("stripe_customer_not_deleted", tenant=str(customer.tenant_id)):
             _delete(client, customer, at or now())

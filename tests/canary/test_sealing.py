@@ -36,7 +36,7 @@ def database(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[Co
             sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(OWNER))
         )
         monkeypatch.setenv("DATABASE_URL", os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}")
-        migrate("0015")
+        migrate("0014")
         with services.postgres.connect(name) as connection:
             yield connection
         server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
@@ -72,7 +72,7 @@ def test_lists_are_sealed_with_their_tenants_key_and_leave_the_tables_file(datab
     add_policy(database, wrapped, tenant_id)
     assert DENIED.encode() in file_of_the_table(database, services)
 
-    migrate("0016")
+    migrate("0015")
 
     (sealed,) = database.execute("SELECT sealed_lists FROM privacy_policies").fetchone() or (None,)
     assert open_lists(open_tenant_key(tenant_id, wrapped), 3, sealed) == (
@@ -104,7 +104,7 @@ def test_names_of_files_and_columns_are_sealed_and_leave_their_tables_files(data
     )
     assert NAME.encode() in file_of_the_table(database, services, "api_files")
 
-    migrate("0016")
+    migrate("0015")
 
     key = open_tenant_key(tenant_id, wrapped)
     file, version = (
@@ -122,5 +122,5 @@ def test_names_of_files_and_columns_are_sealed_and_leave_their_tables_files(data
 
 def test_lists_of_a_tenant_whose_key_is_destroyed_are_dropped(database):
     add_policy(database, b"", uuid4())
-    migrate("0016")
+    migrate("0015")
     assert database.execute("SELECT sealed_lists FROM privacy_policies").fetchall() == [(None,)]

@@ -11,8 +11,8 @@ from core.privacy.sealed_lists import seal_lists
 from core.sealed import Sealer
 from core.storage import open_tenant_key
 
-revision = "0016"
-down_revision = "0015"
+revision = "0015"
+down_revision = "0014"
 
 
 def upgrade() -> None:

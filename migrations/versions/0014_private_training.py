@@ -1,8 +1,0 @@
-"""Training with differential privacy."""
-
-revision = "0014"
-down_revision = "0013"
-
-
-def upgrade() -> None:
-    pass
