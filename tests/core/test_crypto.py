@@ -55,7 +55,7 @@ def test_a_wrapped_key_with_any_byte_changed_is_refused():
             unwrap(MASTER_KEY, tenant_id, bytes(damaged))
 
 
-@pytest.mark.parametrize("wrapped", [b"", b"\x01", os.urandom(200)])
+@pytest.mark.parametrize("wrapped", [b"", b"\x01", os.urandom(200)], ids=["empty", "a byte", "random bytes"])
 def test_what_is_no_wrapped_key_is_refused(wrapped):
     with pytest.raises(KeyRejected):
         unwrap(MASTER_KEY, uuid4(), wrapped)

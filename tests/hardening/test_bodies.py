@@ -11,24 +11,10 @@ from core.config import get_settings
 from core.db import tenant_session
 from core.storage import blob_store
 from inference.gateway.app import MAXIMUM_BODY
-from portal.api.app import create_api
 from portal.uploads import ENDPOINTS
 from tests.test_routes import calls
-from tests.world import build_world
 
 FORM_LIMIT = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def api(services):
-    app = create_api()
-    app.config["TESTING"] = True
-    return app
-
-
-@pytest.fixture
-def world(admin):
-    return build_world(admin.scope)
 
 
 @pytest.fixture

@@ -3,12 +3,9 @@
 import re
 from html.parser import HTMLParser
 
-import pytest
-
 from core.config import get_settings
 from portal.api.app import create_api
 from tests.test_routes import calls
-from tests.world import build_world
 
 EVENT = re.compile(r"on[a-z]+\Z")
 
@@ -29,18 +26,6 @@ class Inline(HTMLParser):
         self.found += [f"{tag} {name}" for name in values if name == "style" or EVENT.match(name)]
         addresses = [values.get(name) or "" for name in ("href", "src", "action", "formaction")]
         self.found += [one for one in addresses if one.strip().lower().startswith("javascript:")]
-
-
-@pytest.fixture
-def world(admin):
-    return build_world(admin.scope)
-
-
-@pytest.fixture(scope="module")
-def api(services):
-    app = create_api()
-    app.config["TESTING"] = True
-    return app
 
 
 def answers(app, client, world, **options):
