@@ -49,13 +49,15 @@ def test_no_route_breaks_on_hostile_values(portal, client, admin, staff, who):
     routes = calls(portal, build_world(admin.scope).arguments)
     for value in HOSTILE:
         fields = urlencode(dict.fromkeys(field_names(), value), errors="surrogateescape")
+        # Shorter in an address, which is unpacked several times on its way.
+        query = urlencode(dict.fromkeys(field_names(), value[:80]), errors="surrogateescape")
         for method, path, rule in routes:
             if rule.endpoint in ("auth.logout", "static"):
                 continue
             response = sender.open(
                 path,
                 method=method,
-                query_string=fields,
+                query_string=query,
                 data=None if method == "GET" else fields,
                 content_type="application/x-www-form-urlencoded",
             )
