@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-# Workers of the tests; more than the machine has cores gain nothing.
-TEST_WORKERS ?= 2
+# Workers of the tests: one more than two cores, which wait while stacks of several processes start and stop.
+TEST_WORKERS ?= 3
 
 PROOFS := tests/isolation tests/canary tests/hardening tests/training/confined tests/training/jobs/test_grants.py \
 	tests/training/jobs/test_killed.py tests/core/test_database_roles.py \

@@ -65,7 +65,9 @@ class SocketChannel:
         self._connection.settimeout(self._seconds)
         try:
             self._connection.sendall(_LENGTHS.pack(len(header), len(message.body)) + header)
-            self._connection.sendall(message.body)
+            # The other side may have gone for good once it has the header: to send it nothing would fail.
+            if message.body:
+                self._connection.sendall(message.body)
         except OSError:
             raise Closed from None
 
