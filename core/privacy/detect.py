@@ -31,6 +31,7 @@ THRESHOLDS = {Mode.FAST: 0.3, Mode.STRICT: 0.1}
 """How probable the tagger must find it that a word is personal. docs/privacy.md says what each gives."""
 SECONDED = 0.05
 """And how probable, in an upload, where spaCy finds the same."""
+_LIKELY_USERNAME = 0.5
 
 
 def warm_up(mode: Mode = Mode.FAST) -> None:
@@ -97,7 +98,7 @@ class Detector:
             return [[] for _ in texts]
         found = self._tagged_strictly(texts) if self._mode is Mode.STRICT else self._tagged(texts)
         return [
-            [trimmed for finding in findings for trimmed in trim_name(text, finding)]
+            [trimmed for finding in findings if _is_likely(finding) for trimmed in trim_name(text, finding)]
             for text, findings in zip(texts, found, strict=True)
         ]
 
@@ -129,6 +130,11 @@ class Detector:
             allowed = frozenset(normalise(finding.entity, value) for value in self._allow_list)
             self._allowed[finding.entity] = allowed
         return normalise(finding.entity, text[finding.start : finding.end]) in allowed
+
+
+def _is_likely(finding: Finding) -> bool:
+    """Whether a guess counts: codes and part numbers look like user names, and a manual is full of them."""
+    return finding.entity != "USERNAME" or finding.score >= _LIKELY_USERNAME
 
 
 def _place(error: Exception) -> str:

@@ -209,3 +209,11 @@ for unit in ["a.", "!#$%&", "\U0001f600", "Ab\\n"]:
 def test_hostile_texts_do_not_hold_the_detector_up():
     # No measure of speed: it takes seconds, and the limit is for what would not end.
     subprocess.run([sys.executable, "-c", _HOSTILE], check=True, timeout=300)
+
+
+def test_a_code_in_a_manual_is_no_user_name():
+    text = (
+        "E07 means that the water tank is not seated: take it out, rinse it and push it in until it clicks."
+    )
+    for mode in Mode:
+        assert Detector(DEFAULT_POLICY, mode).detect([text]) == [[]]
