@@ -14,16 +14,20 @@ from core.crypto import TenantKey, derive_key, seal, unseal
 class Sealer:
     """Seals values for one column ("api_files.sealed_filename") of a tenant's rows, and opens them.
 
-    What is sealed for a row opens for that row alone.
+    What is sealed for a row, named by its id or by its number among the tenant's, opens for that row alone.
     """
 
     def __init__(self, key: TenantKey, column: str) -> None:
         self._key = derive_key(key.data_key, f"sealed values of {column}")
 
-    def seal(self, row_id: UUID, value: Any) -> bytes:
+    def seal(self, row: UUID | int, value: Any) -> bytes:
         """Anything that JSON can hold, for the column of the row."""
-        return seal(self._key, json.dumps(value).encode(), row_id.bytes)
+        return seal(self._key, json.dumps(value).encode(), _binding(row))
 
-    def open(self, row_id: UUID, sealed: bytes) -> Any:
+    def open(self, row: UUID | int, sealed: bytes) -> Any:
         """What was sealed. Raises KeyRejected where the key, the column or the row is another."""
-        return json.loads(unseal(self._key, sealed, row_id.bytes))
+        return json.loads(unseal(self._key, sealed, _binding(row)))
+
+
+def _binding(row: UUID | int) -> bytes:
+    return row.bytes if isinstance(row, UUID) else row.to_bytes(8)

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+Stored = TypeVar("Stored", "Privacy", "Remembered")
 
 
 @dataclass(frozen=True)
@@ -33,15 +35,7 @@ def read_privacy(stored: Mapping[str, Any] | None) -> Privacy | None:
     found = (stored or {}).get("privacy")
     if not found:
         return None
-    return Privacy(
-        epsilon=found["epsilon"],
-        delta=found["delta"],
-        noise_multiplier=found["noise_multiplier"],
-        clipping_norm=found["clipping_norm"],
-        sampling_rate=found["sampling_rate"],
-        steps=found["steps"],
-        records=found["records"],
-    )
+    return _read(Privacy, found)
 
 
 @dataclass(frozen=True)
@@ -104,16 +98,10 @@ def read_memorisation(stored: Mapping[str, Any] | None) -> Memorisation | None:
     found = (stored or {}).get("memorisation")
     if not found or not (found["canaries"] or found["strings"]):
         return None
-    canaries, strings = ([_remembered(one) for one in found[name]] for name in ("canaries", "strings"))
+    canaries, strings = ([_read(Remembered, one) for one in found[name]] for name in ("canaries", "strings"))
     return Memorisation(found["others"], canaries, strings)
 
 
-def _remembered(stored: Mapping[str, Any]) -> Remembered:
-    return Remembered(
-        row=stored["row"],
-        form=stored["form"],
-        came_back=stored["came_back"],
-        base_came_back=stored["base_came_back"],
-        exposure=stored["exposure"],
-        base_exposure=stored["base_exposure"],
-    )
+def _read(cls: type[Stored], stored: Mapping[str, Any]) -> Stored:
+    """What `stored` has under the names of `cls`; it may have more."""
+    return cls(**{field.name: stored[field.name] for field in fields(cls)})

@@ -1,13 +1,12 @@
-"""The values that a policy names, as the database holds them: sealed under their tenant's key.
+"""The values that a policy names, which may be people's, as its row holds them: sealed.
 
-They may be people's, and stand in no table, log or backup in plain. To open some ten of them takes some ten
-microseconds, so that nothing keeps them open.
+To open some ten of them takes some ten microseconds, so that nothing keeps them open.
 """
 
-import json
 from collections.abc import Collection
 
-from core.crypto import TenantKey, derive_key, seal, unseal
+from core.crypto import TenantKey
+from core.sealed import Sealer
 
 Lists = tuple[frozenset[str], frozenset[str]]
 """The values that are never replaced, and those that always are."""
@@ -21,21 +20,16 @@ def seal_lists(
     """The lists of the tenant's policy `version`, for `open_lists`; None where they are empty."""
     if not allowed and not denied:
         return None
-    data = json.dumps([sorted(allowed), sorted(denied)]).encode()
-    return seal(_list_key(key), data, _binding(version))
+    return _sealer(key).seal(version, [sorted(allowed), sorted(denied)])
 
 
 def open_lists(key: TenantKey, version: int, sealed: bytes | None) -> Lists:
     """What was sealed. Raises KeyRejected where the key or the version is another."""
     if sealed is None:
         return _NONE
-    allowed, denied = json.loads(unseal(_list_key(key), sealed, _binding(version)))
+    allowed, denied = _sealer(key).open(version, sealed)
     return frozenset(allowed), frozenset(denied)
 
 
-def _list_key(key: TenantKey) -> bytes:
-    return derive_key(key.data_key, "privacy policy lists")
-
-
-def _binding(version: int) -> bytes:
-    return b"adaptary privacy policy lists v1" + version.to_bytes(8)
+def _sealer(key: TenantKey) -> Sealer:
+    return Sealer(key, "privacy_policies.sealed_lists")

@@ -100,8 +100,8 @@ class ProtectedTogether:
 
 
 def protect_together(contents: Sequence[str], policy: Policy, key: TenantKey) -> ProtectedTogether:
-    """Replace personal data in texts that belong together, such as a conversation's, as `policy` says, pseudonyms numbered, `[PERSON_1]`: what a chat model
-    saw in training too. With the policy off, the contents as they are. Raises NotSearched."""
+    """Replace personal data in texts that belong together, such as a conversation's, as `policy` says, pseudonyms numbered,
+    `[PERSON_1]`: what a chat model saw in training too. With the policy off, the contents as they are. Raises NotSearched."""
     if not policy.enabled:
         return ProtectedTogether(tuple(contents), ((),) * len(contents), {}, is_protected=False)
     pseudonymiser, numbering = Pseudonymiser(privacy_key(key), policy), Numbering()

@@ -13,11 +13,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from core.audit import record
-from core.crypto import TenantKey, derive_key, seal, unseal
+from core.crypto import TenantKey, derive_key
 from core.models.datasets import DatasetStatus, DatasetVersion, FindingCorrection
 from core.privacy.entities import CUSTOM, ENTITY_NAMES
 from core.privacy.normalise import normalise
 from core.privacy.policies import current_policy
+from core.sealed import Sealer
 from core.storage import tenant_key
 from core.tenancy import ActorKind, Permission, TenantScope
 
@@ -45,13 +46,13 @@ class Correction:
 
 def corrections_of(session: Session, version: DatasetVersion) -> list[Correction]:
     """The version's corrections, opened, the latest first."""
-    key = tenant_key(session, version.tenant_id)
+    sealer = _sealer(tenant_key(session, version.tenant_id))
     rows = session.scalars(
         select(FindingCorrection)
         .where(FindingCorrection.version_id == version.id)
         .order_by(FindingCorrection.created_at.desc(), FindingCorrection.id)
     )
-    return [Correction(row.id, _open(key, row), row.entity) for row in rows]
+    return [Correction(row.id, sealer.open(row.id, row.sealed_value), row.entity) for row in rows]
 
 
 def correct(
@@ -84,7 +85,7 @@ def correct(
             tenant_id=version.tenant_id,
             version_id=version.id,
             digest=_digest(key, value),
-            sealed_value=seal(_sealing_key(key), value.encode(), _binding(id_)),
+            sealed_value=_sealer(key).seal(id_, value),
             entity=entity,
             created_by_id=by,
         )
@@ -164,13 +165,5 @@ def _digest(key: TenantKey, value: str) -> bytes:
     return hmac.digest(derive_key(key.data_key, "finding corrections' digests"), spelling, hashlib.sha256)
 
 
-def _open(key: TenantKey, row: FindingCorrection) -> str:
-    return unseal(_sealing_key(key), row.sealed_value, _binding(row.id)).decode()
-
-
-def _sealing_key(key: TenantKey) -> bytes:
-    return derive_key(key.data_key, "finding corrections")
-
-
-def _binding(id_: UUID) -> bytes:
-    return b"adaptary finding correction v1" + id_.bytes
+def _sealer(key: TenantKey) -> Sealer:
+    return Sealer(key, "finding_corrections.sealed_value")
