@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from core.models.tenants import Tenant
 
 # No conftest.py below: the routes' tests and the browser's want the same portal, people and payment provider.
-pytest_plugins = ["tests.people", "tests.chromium", "tests.fake_stripe.fixtures"]
+pytest_plugins = ["tests.people", "tests.chromium", "tests.fake_stripe.fixtures", "tests.logs"]
 
 ALONE = "main"
 SHARED = Path(__file__).parents[2] / "shared"

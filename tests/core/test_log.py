@@ -11,39 +11,22 @@ import pytest
 import structlog
 from sqlalchemy.exc import DataError
 
-from core.log import configure_logging
-
 TEXT = "My name is Ada Lovelace"
 
 
 @pytest.fixture
-def written(monkeypatch):
-    """What the process web writes to its log."""
-    before, bound = structlog.get_config(), structlog.contextvars.get_contextvars()
-    make_record = logging.getLogRecordFactory()
-    stream = io.StringIO()
-    monkeypatch.setattr("sys.stderr", stream)
-    configure_logging("web")
-    yield stream
-    logging.setLogRecordFactory(make_record)
-    structlog.configure(**before)
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(**bound)
-
-
-@pytest.fixture
-def log(written):
+def log(logged):
     """`log(error)`: the line that an error leaves in the log."""
 
     def log(error: BaseException) -> dict[str, Any]:
         structlog.get_logger().error("it_broke", tenant_id="t-1", exc_info=error)
-        return line_of(written)
+        return line_of(logged)
 
     return log
 
 
-def line_of(written: io.StringIO) -> dict[str, Any]:
-    (line,) = written.getvalue().splitlines()
+def line_of(logged: io.StringIO) -> dict[str, Any]:
+    (line,) = logged.getvalue().splitlines()
     return dict(json.loads(line))
 
 
@@ -77,16 +60,16 @@ def test_what_led_to_an_error_is_told_before_it(log):
     assert told.index("first") < told.index("second")
 
 
-def test_an_error_that_a_library_logs_is_told_without_its_words(written):
-    handler = logging.StreamHandler(written)
+def test_an_error_that_a_library_logs_is_told_without_its_words(logged):
+    handler = logging.StreamHandler(logged)
     library = logging.getLogger("somebody.elses")
     library.addHandler(handler)
     try:
         library.error("It broke", exc_info=raised(ValueError(TEXT)))
     finally:
         library.removeHandler(handler)
-    assert "builtins.ValueError" in written.getvalue()
-    assert "Ada" not in written.getvalue()
+    assert "builtins.ValueError" in logged.getvalue()
+    assert "Ada" not in logged.getvalue()
 
 
 def test_an_error_of_a_value_that_the_database_could_not_read_is_told_without_it(log):
@@ -101,6 +84,6 @@ def test_an_error_that_nobody_catches_is_told_without_its_words():
     assert "Ada" not in told
 
 
-def test_a_value_cannot_begin_a_line_of_its_own(written):
+def test_a_value_cannot_begin_a_line_of_its_own(logged):
     structlog.get_logger().error("refused", client_request_id='a\n{"event": "forged"}')
-    assert line_of(written)["event"] == "refused"
+    assert line_of(logged)["event"] == "refused"

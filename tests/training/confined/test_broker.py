@@ -276,16 +276,15 @@ def test_a_line_of_the_log_is_one_line_of_bounded_length_without_control_charact
         ({"kind": "broke", "trace": [[SECRET, 1], ["/etc/passwd", 1], 5]}, ChildBroke, ""),
     ],
 )
-def test_a_failure_is_told_in_the_recipes_words_or_in_none(header, error, words, capsys):
+def test_a_failure_is_told_in_the_recipes_words_or_in_none(header, error, words, logged):
     with serving() as peer:
         remote = peer.remote()
         peer.send({"op": "failed", "grant": remote.grant, **header})
         outcome = peer.end()
     assert isinstance(outcome, error)
     assert str(outcome) == words
-    logged = capsys.readouterr()
-    assert SECRET not in logged.out + logged.err
-    assert "passwd" not in logged.out + logged.err
+    assert SECRET not in logged.getvalue()
+    assert "passwd" not in logged.getvalue()
 
 
 def test_a_measurement_is_what_was_measured():

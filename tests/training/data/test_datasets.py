@@ -297,7 +297,7 @@ def test_an_upload_that_nobody_comes_back_to_is_deleted(scope):
     assert blobs_of(scope) == []
 
 
-def test_a_fault_of_ours_is_not_blamed_on_the_file(scope, monkeypatch, capsys):
+def test_a_fault_of_ours_is_not_blamed_on_the_file(scope, monkeypatch):
     version_id = upload(scope, table(messages()))
     monkeypatch.setattr(tasks, "TokenCounter", lambda _model: 1 / 0)
     version = check(scope, version_id)

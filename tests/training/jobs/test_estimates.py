@@ -99,14 +99,13 @@ def test_a_measurement_whose_worker_died_can_be_asked_for_again(workshop, redis)
     ("error", "words"),
     [(RecipeError("Add rows."), "Add rows."), (ValueError("SECRET"), "could not be made")],
 )
-def test_what_goes_wrong_is_said_in_plain_words(workshop, error, words, capsys):
+def test_what_goes_wrong_is_said_in_plain_words(workshop, error, words, logged):
     request(workshop)
     work(workshop, lambda *_: fail_with(error)())
     found = find(workshop)
     assert found is not None
     assert words in str(found.error)
-    output = capsys.readouterr()
-    assert "SECRET" not in str(found.error) + output.out + output.err
+    assert "SECRET" not in str(found.error) + logged.getvalue()
 
 
 def test_who_may_not_launch_may_not_have_it_estimated(workshop):

@@ -59,16 +59,15 @@ def test_a_job_whose_process_hangs_waits_for_another_and_the_process_is_killed(w
 
 
 def test_a_job_whose_process_says_what_it_may_not_fails_and_nothing_of_it_is_shown_or_logged(
-    workshop, capsys
+    workshop, logged
 ):
     job_id = workshop.launch(seed=BE_HOSTILE)
     work(workshop)
     job = workshop.job(job_id)
     assert job.status is JobStatus.FAILED
     assert str(job.error).startswith("Something went wrong on our side")
-    logged = capsys.readouterr()
-    assert "wrong_status" in logged.out + logged.err
-    assert "SECRET" not in repr(workshop.lines(job_id)) + str(job.error) + logged.out + logged.err
+    assert "wrong_status" in logged.getvalue()
+    assert "SECRET" not in repr(workshop.lines(job_id)) + str(job.error) + logged.getvalue()
     assert workshop.adapters() == workshop.facts() == workshop.blobs() == []
 
 
