@@ -42,8 +42,9 @@ def faq() -> ChatReference:
 
 
 def facts(caller: Caller) -> dict[UsageKind, UsageFact]:
-    by_kind = {fact.kind: fact for fact in caller.facts()}
-    assert len(by_kind) == len(caller.facts())
+    found = caller.facts()
+    by_kind = {fact.kind: fact for fact in found}
+    assert len(by_kind) == len(found)
     return by_kind
 
 

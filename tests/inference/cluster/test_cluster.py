@@ -21,7 +21,11 @@ from tests.inference.pool_process import PoolProcess
 
 pytestmark = pytest.mark.xdist_group("cluster")
 
-_TEXTS = ["Where is my parcel?", "Please send my money back, the lamp is broken.", "Do you have it in another colour?"]
+_TEXTS = [
+    "Where is my parcel?",
+    "Please send my money back, the lamp is broken.",
+    "Do you have it in another colour?",
+]
 _CALLERS = 4
 _REQUESTS = 15
 
