@@ -77,6 +77,18 @@ def _redis_database(config: pytest.Config) -> int:
     return 0 if worker == ALONE else int(worker.removeprefix("gw")) + 1
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_password_hashes() -> Iterator[None]:
+    """Hashes that cost next to nothing in this process: nearly every test of a page signs somebody up and in."""
+    from argon2 import PasswordHasher
+
+    from core import passwords
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", lambda: PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        yield
+
+
 @pytest.fixture(scope="session")
 def services(pytestconfig: pytest.Config) -> Iterator[Services]:
     """Postgres, migrated, and Redis: this worker's own databases, which its settings point at."""
