@@ -140,6 +140,7 @@ def test_an_answer_that_breaks_off_stays_with_the_reason(page: Page) -> None:
     page.unroute("**/playground/chat/stream")
     send(page, "And then?")
     expect(page.locator("li[data-role=assistant]")).to_have_count(2, timeout=MILLISECONDS)
+    expect(page.get_by_text("8 written")).to_be_visible(timeout=MILLISECONDS)
 
 
 def test_without_scripts_the_whole_answer_comes_with_the_page(
