@@ -65,6 +65,14 @@ class Caller:
             return list(session.scalars(select(UsageFact).order_by(UsageFact.recorded_at)))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have one worker run all that uses these pools: each worker would start its own, for minutes."""
+    for item in items:
+        if {"shared_pool", "whole_pool"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("pool"))
+
+
 @pytest.fixture(scope="session")
 def shared_pool(services: object) -> Iterator[PoolProcess]:
     """One pool for all tests; this process's settings point at it."""

@@ -17,6 +17,8 @@ from core.waiting import wait_until
 from tests.inference.adapter_files import Reference
 from tests.inference.pool_process import PoolProcess
 
+pytestmark = pytest.mark.xdist_group("pool isolation")
+
 KEY = "test-ticket-key-" + "k" * 20
 SECRET_TEXT = "Xylophone-Quartz has a rash"
 SECONDS = 30

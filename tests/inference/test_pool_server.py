@@ -12,6 +12,8 @@ import torch
 from tests.inference.adapter_files import Reference
 from tests.inference.pool_process import PoolProcess
 
+pytestmark = pytest.mark.xdist_group("pool server")
+
 KEY = "test-ticket-key-" + "k" * 20
 TEXTS = ["Where is my order?", "I want my money back", "x"]
 

@@ -9,6 +9,8 @@ from core.catalogue import Task
 from tests.inference.adapter_files import Reference
 from tests.inference.pool_process import PoolProcess
 
+pytestmark = pytest.mark.xdist_group("pool tasks")
+
 KEY = "test-ticket-key-" + "k" * 20
 TEXTS = ["Ada Lovelace wrote to Babbage from London.", "refund"]
 

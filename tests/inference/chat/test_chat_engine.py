@@ -11,6 +11,8 @@ from inference.pool.chat.sampling import Sampling
 from tests.inference.chat.references import ALL_TARGETS, REAL, TINY_LENGTH, ChatReference
 from tests.inference.chat.runs import Run, answer, answer_staggered, request
 
+pytestmark = pytest.mark.xdist_group("chat engine")
+
 LENGTHS = (1, 2, 17, 64, 65, 150)
 
 

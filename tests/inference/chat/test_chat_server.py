@@ -18,6 +18,8 @@ from inference.pool.chat.prompts import Prompts
 from tests.inference.chat.references import REAL, ChatReference
 from tests.inference.pool_process import PoolProcess
 
+pytestmark = pytest.mark.xdist_group("chat server")
+
 KEY = "test-ticket-key-" + "k" * 20
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
 FOREVER: dict[str, Any] = {"max_tokens": 1900, "temperature": 2, "frequency_penalty": -2, "seed": 1}

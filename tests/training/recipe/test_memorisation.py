@@ -25,6 +25,8 @@ from training.recipe.errors import RecipeError
 from training.recipe.result import Result
 from training.recipe.settings import FineTuneSettings
 
+pytestmark = pytest.mark.xdist_group("memorisation")
+
 SETTINGS = FineTuneSettings(epochs=60, rank=16, learning_rate=0.005)
 CODE = "QX-48291"
 

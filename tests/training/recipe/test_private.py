@@ -36,6 +36,8 @@ from training.recipe.settings import FineTuneSettings, SettingsError
 from training.recipe.tagging.objective import Tagging
 from training.recipe.tokens import TextTokenizer
 
+pytestmark = pytest.mark.xdist_group("private")
+
 SETTINGS = FineTuneSettings(epochs=2, epsilon=8.0, rank=4)
 KEY = bytes(range(32))
 OBJECTIVES: list[tuple[Callable[..., Any], TrainingData[Any]]] = [
