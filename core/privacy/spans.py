@@ -105,28 +105,44 @@ def keep_apart(
     """Findings that do not overlap, in the order of the text, and none within the spans `taken`.
 
     A pattern with a format, and often a checksum, beats a language model's guess; then the higher score wins, then
-    the longer. Of what loses, the part outside the winner stays: it was personal data too.
+    the longer. Of what loses, the part outside the winner stays, unless it is but punctuation or a stray letter: it was
+    personal data too.
     """
     kept: list[Finding] = []
+    strays: list[Finding] = []
     spans = _Taken(taken)
     ranked = sorted(patterns, key=_rank) + sorted(names, key=_rank)
     for finding in ranked:
         for piece in spans.rest_of(finding):
-            for part in [piece] if piece == finding else _trim_rest(text, piece):
+            part = piece if piece == finding else _trim_rest(text, piece)
+            letters = [place for place in range(part.start, part.end) if text[place].isalnum()]
+            if part == finding or len(letters) > 1:
                 kept.append(part)
                 spans.add(part.start, part.end)
-    return sorted(kept)
+            else:
+                strays += [replace(part, start=place, end=place + 1) for place in letters]
+    left_open = sorted(stray for stray in strays if spans.rest_of(stray))
+    return sorted(kept + _side_by_side(left_open))
 
 
 def _rank(finding: Finding) -> tuple[float, int, int]:
     return -finding.score, finding.start - finding.end, finding.start
 
 
-def _trim_rest(text: str, piece: Finding) -> list[Finding]:
-    """A piece that was left of a finding, unless it is but punctuation or a stray letter."""
+def _trim_rest(text: str, piece: Finding) -> Finding:
+    """A piece that was left of a finding, without the punctuation around it."""
     value = text[piece.start : piece.end]
     core = value.strip(_EDGE)
-    if sum(map(str.isalnum, core)) < 2:
-        return []
     start = piece.start + value.index(core)
-    return [replace(piece, start=start, end=start + len(core))]
+    return replace(piece, start=start, end=start + len(core))
+
+
+def _side_by_side(strays: Iterable[Finding]) -> list[Finding]:
+    """Stray letters, in the order of the text, that stand side by side, as what they are together."""
+    runs: list[Finding] = []
+    for stray in strays:
+        if runs and stray.start <= runs[-1].end:
+            runs[-1] = replace(runs[-1], end=stray.end)
+        else:
+            runs.append(stray)
+    return [run for run in runs if run.end - run.start > 1]

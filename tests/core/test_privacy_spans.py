@@ -85,11 +85,16 @@ def test_findings_never_overlap_and_keep_off_what_is_taken(text, patterns, names
 @given(texts, findings_in(SIZE), findings_in(SIZE))
 def test_of_what_loses_no_words_are_left_open(text, patterns, names):
     open_characters = characters(patterns + names) - characters(keep_apart(text, patterns, names))
-    # A letter or digit of a finding that stays open stands alone, between what is replaced and what is of no finding or another.
-    for finding in patterns + names:
-        letters = [place for place in range(finding.start, finding.end) if text[place].isalnum()]
-        alone = open_characters.intersection(letters)
-        assert not any(position + 1 in alone for position in alone)
+    # A letter or digit that stays open stands alone, between what is replaced and what was never found.
+    alone = [position for position in open_characters if text[position].isalnum()]
+    assert all(position + 1 not in alone for position in alone)
+
+
+def test_strays_of_two_findings_that_stand_side_by_side_are_replaced_together():
+    left = [Finding(0, 3, "PERSON", 0.4), Finding(2, 4, "PERSON", 0.4)]
+    right = [Finding(4, 6, "LOCATION", 0.4), Finding(5, 6, "LOCATION", 0.85)]
+    found = keep_apart("abcdef", [], left + right)
+    assert [(finding.start, finding.end) for finding in found] == [(0, 3), (3, 5), (5, 6)]
 
 
 def test_a_pattern_beats_a_name_and_a_checksum_beats_a_shape():
